@@ -1,0 +1,30 @@
+# Chooses the instruction-set files of the CPU backend: DLLM_CPU_PATHS (best first) and DLLM_CPU_SOURCES.
+if(CMAKE_OSX_ARCHITECTURES)
+    set(processor "${CMAKE_OSX_ARCHITECTURES}")
+else()
+    set(processor "${CMAKE_SYSTEM_PROCESSOR}")
+endif()
+
+if(processor MATCHES "^(x86_64|amd64|AMD64)$")
+    set(DLLM_CPU_PATHS avx512 avx2 portable)
+    set(path_list paths_x86)
+elseif(processor MATCHES "^(arm64|aarch64|ARM64)$")
+    set(DLLM_CPU_PATHS neon portable)
+    set(path_list paths_arm)
+else()
+    message(FATAL_ERROR "dllm-native knows x86-64 and arm64 processors, found \"${processor}\".")
+endif()
+
+set(isa native/cpu/isa)
+set(DLLM_CPU_SOURCES ${isa}/${path_list}.cpp)
+foreach(path IN LISTS DLLM_CPU_PATHS)
+    list(APPEND DLLM_CPU_SOURCES ${isa}/${path}.cpp)
+endforeach()
+
+set(avx2_flags -mavx2 -mfma)
+set(avx512_flags -mavx512f -mavx512bw -mavx512dq -mavx512vl ${avx2_flags})
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+    list(APPEND avx512_flags -Wno-maybe-uninitialized)   # GCC bug 105593: a false alarm in its own AVX-512 header
+endif()
+set_source_files_properties(${isa}/avx2.cpp PROPERTIES COMPILE_OPTIONS "${avx2_flags}")
+set_source_files_properties(${isa}/avx512.cpp PROPERTIES COMPILE_OPTIONS "${avx512_flags}")

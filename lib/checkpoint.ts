@@ -1,0 +1,110 @@
+// A checkpoint folder: config.json in the keys of its family, model.safetensors, and the tokenizer where there is one.
+import {readFile, writeFile} from 'node:fs/promises';
+import path from 'node:path';
+import type {ResolvedModelConfig} from './config.js';
+import {CheckpointError, DllmError} from './errors.js';
+import {readFamilyConfig, writeFamilyConfig} from './families.js';
+import {describeCause, exists, readJsonFile, writeFolderAtomic} from './files.js';
+import {Tokenizer, tokenizerFile} from './tokenizer.js';
+
+const configFile = 'config.json';
+const weightsFile = 'model.safetensors';
+const MAX_CONFIG_BYTES = 2 ** 20;
+
+/** What a checkpoint folder holds, but for the weights. */
+export type Checkpoint = {
+	readonly config: ResolvedModelConfig;
+	/** The parsed config.json. */
+	readonly source: Readonly<Record<string, unknown>>;
+	readonly weightsPath: string;
+	readonly tokenizer: Tokenizer | undefined;
+};
+
+/**
+ * Reads a checkpoint folder.
+ * @param maskTokenId Overrides the file's.
+ * @throws CheckpointError naming the file and what is wrong with it; TokenizerError; ConfigError for `maskTokenId`.
+ */
+export async function readCheckpoint(folder: string, maskTokenId?: number): Promise<Checkpoint> {
+	const file = path.join(folder, configFile);
+	const source = await readJsonFile(file, 'model configuration', {maxBytes: MAX_CONFIG_BYTES, error: CheckpointError});
+	const config = readFamilyConfig(source, file, maskTokenId);
+	const weightsPath = path.join(folder, weightsFile);
+	if (!(await exists(weightsPath))) throw await noWeights(folder);
+	const tokenizer = (await exists(path.join(folder, tokenizerFile))) ? await Tokenizer.load(folder) : undefined;
+	if (tokenizer !== undefined) checkTokenizer(tokenizer, config, folder);
+	return {config, source: source as Readonly<Record<string, unknown>>, weightsPath, tokenizer};
+}
+
+async function noWeights(folder: string): Promise<CheckpointError> {
+	const isSharded = await exists(path.join(folder, `${weightsFile}.index.json`));
+	const advice = isSharded ? '; weights in several files are not read: merge them into one' : '';
+	return new CheckpointError(`${folder} has no ${weightsFile}${advice}`);
+}
+
+/** Every id that the tokenizer makes must be one of the model's. */
+function checkTokenizer(tokenizer: Tokenizer, {vocabSize}: ResolvedModelConfig, folder: string): void {
+	if (tokenizer.vocabSize <= vocabSize) return;
+	throw new CheckpointError(
+		`${path.join(folder, tokenizerFile)}: the tokenizer has ${tokenizer.vocabSize} ids; accepted: at most the model's ${vocabSize}`,
+	);
+}
+
+/** What is written to a checkpoint folder. */
+export type CheckpointContent = Pick<Checkpoint, 'config' | 'source' | 'tokenizer'> & {
+	readonly saveWeights: (path: string) => Promise<void>;
+};
+
+/** Fills a folder that exists with a checkpoint. */
+export async function fillCheckpoint(
+	folder: string,
+	{config, source, tokenizer, saveWeights}: CheckpointContent,
+): Promise<void> {
+	await writeFile(path.join(folder, configFile), toJson(writeFamilyConfig(config, source)));
+	await saveWeights(path.join(folder, weightsFile));
+	await tokenizer?.save(folder);
+}
+
+/**
+ * Writes a checkpoint folder in one step: it is whole or, when anything fails, as it was before.
+ * @param build Fills the temporary folder whose path it gets.
+ * @throws CheckpointError when the folder exists and `overwrite` is not set, or when it cannot be written.
+ */
+export async function writeCheckpointFolder(
+	folder: string,
+	overwrite: boolean,
+	build: (temporary: string) => Promise<void>,
+): Promise<void> {
+	await writing(folder, () =>
+		writeFolderAtomic(folder, {overwrite, marker: configFile, error: CheckpointError}, build),
+	);
+}
+
+/** Turns the system's errors (no space, no permission) into a CheckpointError that names what was being written. */
+export async function writing<T>(target: string, write: () => Promise<T>): Promise<T> {
+	try {
+		return await write();
+	} catch (cause) {
+		if (cause instanceof DllmError) throw cause;
+		throw new CheckpointError(`cannot write ${target}: ${describeCause(cause)}`, {cause});
+	}
+}
+
+export function toJson(value: unknown): string {
+	return `${JSON.stringify(value, undefined, '\t')}\n`;
+}
+
+/** Whether a folder is itself a checkpoint. */
+export async function isCheckpoint(folder: string): Promise<boolean> {
+	return exists(path.join(folder, weightsFile));
+}
+
+/** A small text file, without the white space around its content. */
+export async function readSmallFile(file: string, maxBytes: number): Promise<string> {
+	const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+		throw new CheckpointError(`cannot read ${file}: ${describeCause(cause)}`, {cause});
+	});
+	if (text.length > maxBytes)
+		throw new CheckpointError(`${file} has ${text.length} characters; accepted: at most ${maxBytes}`);
+	return text.trim();
+}

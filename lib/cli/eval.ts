@@ -1,0 +1,91 @@
+// `dllm-native eval`: the validation bound of a model on held-out text.
+import path from 'node:path';
+import type {Command} from 'commander';
+import type {TrainConfig} from '../config.js';
+import {Dataset} from '../dataset.js';
+import type {DeviceName} from '../devices.js';
+import {ConfigError} from '../errors.js';
+import {exists} from '../files.js';
+import {Model} from '../model.js';
+import {resolveCheckpoint} from '../run-folder.js';
+import type {Tokenizer} from '../tokenizer.js';
+import {Trainer} from '../trainer.js';
+import {readTrainerState} from '../trainer-state.js';
+import {readDataRecord} from './data-record.js';
+import {UsageError} from './exit.js';
+import {addConfigFlags, configFromFlags, parseDevice} from './flags.js';
+import {formatBound, formatCount, print, printJson} from './output.js';
+import {openFolder, openRecord} from './run-data.js';
+import {newestRun} from './runs.js';
+import {readTextFile, splitTokens} from './text-data.js';
+
+type EvalFlags = Readonly<Record<string, unknown>> & {
+	readonly model?: string;
+	readonly input?: string;
+	readonly data?: string;
+	readonly device?: DeviceName;
+	readonly json?: boolean;
+};
+
+const evalFlags = {heading: 'Evaluation:', only: ['contextLength', 'evalBatches']} as const;
+
+const explanation = `
+The held-out part of a file is its last tenth; of a dataset, val.bin. The bound is an upper bound of the negative
+log-likelihood, in nats per token; a model trained with the objective next_token gets the exact value.
+--json prints {"nll", "bitsPerToken", "perplexity", "standardError"}.`;
+
+export function register(command: Command): void {
+	command
+		.option('--model <folder>', 'a run or a checkpoint (default: the newest run in runs/)')
+		.option('--input <file>', 'text whose last tenth is evaluated (default: what the run was trained on)')
+		.option('--data <folder>', 'a dataset made by `dllm-native prepare`, instead of --input')
+		.option('--device <device>', 'auto, cpu or cuda:N (default: auto)', parseDevice)
+		.option('--json', 'print one JSON object');
+	addConfigFlags(command, 'train', evalFlags);
+	command.addHelpText('after', explanation).action(evaluate);
+}
+
+async function evaluate(flags: EvalFlags): Promise<void> {
+	if (flags.input !== undefined && flags.data !== undefined)
+		throw new UsageError('--input and --data exclude each other');
+	const given = configFromFlags('train', flags, evalFlags);
+	const source = flags.model ?? (await newestRun());
+	const trained = await readTrainConfig(await resolveCheckpoint(source));
+	await using model = await Model.load(source, {device: flags.device});
+	if (!model.tokenizer) throw new ConfigError(`${source} has no tokenizer, so it cannot be evaluated on text`);
+	const {validation, description} = await openHeldOut(flags, source, model.tokenizer);
+	await using trainer = new Trainer(model, {...trained, ...given});
+	const {nll, bitsPerToken, perplexity, standardError} = await trainer.evaluate(validation);
+	if (flags.json) {
+		printJson({nll, bitsPerToken, perplexity, standardError});
+		return;
+	}
+
+	print(`${source} on the held-out part of ${description} (${formatCount(validation.length)} tokens):`);
+	print(formatBound({nll, bitsPerToken, perplexity, standardError}));
+}
+
+/** What decides the evaluation: the objective and the sequence length of the training run. Empty for a model without one. */
+async function readTrainConfig(checkpoint: string): Promise<TrainConfig> {
+	if (!(await exists(path.join(checkpoint, 'trainer')))) return {};
+	const {objective, contextLength, evalBatches} = (await readTrainerState(checkpoint)).train;
+	return {objective, contextLength, evalBatches};
+}
+
+async function openHeldOut(
+	{input, data}: EvalFlags,
+	source: string,
+	tokenizer: Tokenizer,
+): Promise<{readonly validation: Dataset; readonly description: string}> {
+	if (data !== undefined) return openFolder(data, tokenizer);
+	if (input !== undefined) {
+		const {validation} = splitTokens(tokenizer, input, (await readTextFile(input)).bytes);
+		return {validation: Dataset.fromTokens(validation), description: input};
+	}
+
+	const record = await readDataRecord(source);
+	if (record) return openRecord(record, tokenizer);
+	throw new UsageError(
+		`${source} does not say what it was trained on; name a text with --input or a dataset with --data`,
+	);
+}

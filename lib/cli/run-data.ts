@@ -1,0 +1,109 @@
+// The data of a run: from a text file, a prepared folder, the record of an earlier run, or the default.
+
+import path from 'node:path';
+import process from 'node:process';
+import {isDeepStrictEqual} from 'node:util';
+import {generateStories} from '../corpus.js';
+import {Dataset} from '../dataset.js';
+import {DataError} from '../errors.js';
+import {exists} from '../files.js';
+import {defaultDataFolder, prepareShakespeare, readMeta} from '../prepare.js';
+import {Tokenizer, type TokenizerKind} from '../tokenizer.js';
+import type {DataRecord} from './data-record.js';
+import {note} from './output.js';
+import {createTokenizer, readTextFile, splitTokens} from './text-data.js';
+
+export type RunData = {
+	readonly train: Dataset;
+	readonly validation: Dataset;
+	readonly tokenizer: Tokenizer;
+	readonly record: DataRecord;
+	/** For people: where the data is from. */
+	readonly description: string;
+};
+
+/** As much text as tiny shakespeare has. */
+const stories = {kind: 'stories', seed: 0, characters: 1_100_000} as const;
+
+/** @param tokenizer The model's, or the kind of a new one. */
+export async function openFile(file: string, tokenizer: Tokenizer | TokenizerKind): Promise<RunData> {
+	const {bytes, sha256} = await readTextFile(file);
+	const usedTokenizer = typeof tokenizer === 'string' ? await createTokenizer(tokenizer, file, bytes) : tokenizer;
+	const {train, validation} = splitTokens(usedTokenizer, file, bytes);
+	return {
+		train: Dataset.fromTokens(train),
+		validation: Dataset.fromTokens(validation),
+		tokenizer: usedTokenizer,
+		record: {kind: 'file', path: path.resolve(file), sha256},
+		description: file,
+	};
+}
+
+/**
+ * @param tokenizer The model's, when there is one already.
+ * @throws DataError when the dataset was encoded with another one.
+ */
+export async function openFolder(folder: string, tokenizer?: Tokenizer): Promise<RunData> {
+	const {name, source, tokenizer: description} = await readMeta(folder);
+	if (tokenizer && !isDeepStrictEqual(tokenizer.description, description)) {
+		throw new DataError(
+			`${folder} was encoded with another tokenizer (${description.kind}, ${description.vocabSize} ids) than the model's ` +
+				`(${tokenizer.kind}, ${tokenizer.vocabSize} ids); prepare its text with the model's, or give the text with --input`,
+		);
+	}
+
+	return {
+		train: await Dataset.open(folder, {split: 'train'}),
+		validation: await Dataset.open(folder, {split: 'val'}),
+		tokenizer: tokenizer ?? (await Tokenizer.fromDescription(description)),
+		record: {kind: 'folder', path: path.resolve(folder), sha256: source.sha256},
+		description: `${name} in ${folder}`,
+	};
+}
+
+function openStories(record: Extract<DataRecord, {kind: 'stories'}>, tokenizer?: Tokenizer): RunData {
+	const text = generateStories(record);
+	const usedTokenizer = tokenizer ?? Tokenizer.char(text);
+	const {train, validation} = splitTokens(usedTokenizer, 'the built-in corpus', Buffer.from(text));
+	return {
+		train: Dataset.fromTokens(train),
+		validation: Dataset.fromTokens(validation),
+		tokenizer: usedTokenizer,
+		record,
+		description: 'the built-in corpus of generated stories',
+	};
+}
+
+/** Tiny shakespeare from an earlier `prepare` or its download; without a network, and saying so, the built-in corpus. */
+export async function openDefault(): Promise<RunData> {
+	const folder = defaultDataFolder('shakespeare_char');
+	if (!(await exists(path.join(folder, 'meta.json')))) {
+		note(`downloading tiny shakespeare (1.1 MB) to ${folder}`);
+		try {
+			const url = process.env.DLLM_SHAKESPEARE_URL;
+			await prepareShakespeare({output: folder, timeoutSeconds: 20, ...(url && {url})});
+		} catch (error) {
+			if (!(error instanceof DataError)) throw error;
+			note(
+				`${error.message}.\ntiny shakespeare is not available; training on the built-in corpus of generated stories instead`,
+			);
+			return openStories(stories);
+		}
+	}
+
+	return openFolder(folder);
+}
+
+/**
+ * The data of an earlier run.
+ * @throws DataError when it is not what the run was trained on.
+ */
+export async function openRecord(record: DataRecord, tokenizer: Tokenizer): Promise<RunData> {
+	if (record.kind === 'stories') return openStories(record, tokenizer);
+	const data = await (record.kind === 'file' ? openFile : openFolder)(record.path, tokenizer);
+	if (data.record.kind !== 'stories' && data.record.sha256 === record.sha256) return data;
+	throw new DataError(
+		`${record.path} has changed since the run was trained on it; to use it as it is now, name it: ` +
+			`${record.kind === 'file' ? '--input' : '--data'} ${record.path}`,
+	);
+}

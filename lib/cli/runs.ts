@@ -1,0 +1,56 @@
+// Run folders as the command line names, finds and protects them.
+import {mkdir, readdir, stat} from 'node:fs/promises';
+import path from 'node:path';
+import {isCheckpoint, writing} from '../checkpoint.js';
+import {CheckpointError} from '../errors.js';
+import {exists} from '../files.js';
+import {note} from './output.js';
+
+const runsFolder = 'runs';
+
+/** `runs/nano-20260131-235959`, by local time. */
+export function defaultRunFolder(preset: string, now = new Date()): string {
+	const local = new Date(now.getTime() - now.getTimezoneOffset() * 60_000).toISOString();
+	return path.join(runsFolder, `${preset}-${local.slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-')}`);
+}
+
+/**
+ * Makes a folder for a new run.
+ * @throws CheckpointError when it holds something already, or cannot be made.
+ */
+export async function createRunFolder(folder: string): Promise<void> {
+	await writing(folder, () => mkdir(folder, {recursive: true}));
+	if ((await readdir(folder)).length === 0) return;
+	if (await exists(path.join(folder, 'latest'))) {
+		throw new CheckpointError(
+			`${folder} already holds a run; continue it with --resume ${folder}, or choose another --out`,
+		);
+	}
+
+	throw new CheckpointError(`${folder} is not empty and holds no run; choose another --out`);
+}
+
+/** The run folder that a run folder, or a checkpoint in one, belongs to. */
+export async function runFolderOf(source: string): Promise<string> {
+	return (await isCheckpoint(source)) ? path.dirname(path.resolve(source)) : source;
+}
+
+/**
+ * The model that a command works with when none is named: the run in runs/ that was saved last, which is said.
+ * @throws CheckpointError when there is none.
+ */
+export async function newestRun(): Promise<string> {
+	const candidates: {folder: string; time: number}[] = [];
+	const names = (await exists(runsFolder)) ? await readdir(runsFolder) : [];
+	for (const name of names) {
+		const folder = path.join(runsFolder, name);
+		const latest = path.join(folder, 'latest');
+		if (await exists(latest)) candidates.push({folder, time: (await stat(latest)).mtimeMs});
+	}
+
+	const newest = candidates.sort((a, b) => b.time - a.time).at(0);
+	if (!newest)
+		throw new CheckpointError(`there is no run in ${path.resolve(runsFolder)}; give a run or checkpoint with --model`);
+	note(`using the newest run, ${newest.folder}`);
+	return newest.folder;
+}

@@ -1,0 +1,142 @@
+// What a training run prints: a live line on a terminal, plain lines or JSON lines on standard output.
+import process from 'node:process';
+import type {EvalStats, StepStats} from '../trainer.js';
+import type {Metrics} from './metrics.js';
+import {
+	formatBound,
+	formatCount,
+	formatSeconds,
+	isTerminal,
+	note,
+	ProgressLine,
+	paint,
+	print,
+	printable,
+	printJson,
+} from './output.js';
+import type {Run} from './train-start.js';
+
+type Options = {readonly json: boolean; readonly metrics: Metrics};
+
+/** Weight of a new step in the averages shown. */
+const SMOOTHING = 0.05;
+
+export class TrainReport {
+	readonly #run: Run;
+	readonly #json: boolean;
+	readonly #metrics: Metrics;
+	readonly #progress = new ProgressLine();
+	readonly #begin = performance.now();
+	/** Steps between two plain lines. */
+	readonly #every: number;
+	/** Moving averages: the loss of a single step is mostly the noise of its mask times. */
+	#loss: number | undefined;
+	#secondsPerStep: number | undefined;
+	#evaluation: EvalStats | undefined;
+
+	constructor(run: Run, {json, metrics}: Options) {
+		this.#run = run;
+		this.#json = json;
+		this.#metrics = metrics;
+		this.#every = Math.max(1, Math.ceil(run.trainer.config.steps / 100));
+	}
+
+	start(): void {
+		const {folder, data, trainer, title} = this.#run;
+		const {model, config, completedSteps} = trainer;
+		if (this.#json) {
+			const {device, parameterCount} = model;
+			printJson({
+				kind: 'start',
+				folder,
+				device,
+				parameterCount,
+				completedSteps,
+				model: model.config,
+				train: config,
+				data: data.record,
+			});
+			return;
+		}
+
+		const {layers, heads, width, contextLength} = model.config;
+		print(
+			`${paint('bold', title)} on ${model.device}: ${formatCount(model.parameterCount)} parameters ` +
+				`(${layers} layers, ${heads} heads, width ${width}, context ${contextLength})`,
+		);
+		print(
+			`data: ${data.description}, ${formatCount(data.train.length)} tokens, ${formatCount(data.validation.length)} held out; ` +
+				`tokenizer ${data.tokenizer.kind}, ${data.tokenizer.vocabSize} ids`,
+		);
+		print(`run folder: ${folder}`);
+		print(
+			`steps ${completedSteps + 1} to ${config.steps}, ${config.batchSize} sequences of ${config.contextLength} tokens each\n`,
+		);
+	}
+
+	add(stats: StepStats | EvalStats): void {
+		this.#metrics.add(stats);
+		if (this.#json) printJson(stats);
+		if (stats.kind === 'step') this.#addStep(stats);
+		else this.#addEvaluation(stats);
+	}
+
+	#addStep({step, loss, learningRate, tokens, seconds}: StepStats): void {
+		this.#loss = average(this.#loss, loss);
+		this.#secondsPerStep = average(this.#secondsPerStep, seconds);
+		const {steps} = this.#run.trainer.config;
+		const text = [
+			`step ${String(step).padStart(String(steps).length)}/${steps}`,
+			`loss ${this.#loss.toFixed(4)}`,
+			...(this.#evaluation ? [`bound ${this.#evaluation.nll.toFixed(4)}`] : []),
+			`rate ${learningRate.toExponential(1)}`,
+			`${formatCount(tokens / this.#secondsPerStep)} tokens/s`,
+			`${formatSeconds((steps - step) * this.#secondsPerStep)} left`,
+		].join('  ');
+		this.#progress.update(text);
+		const isShownLive = this.#progress.live && isTerminal(process.stdout);
+		const isDue = step === 1 || step === steps || step % this.#every === 0;
+		if (!this.#json && !isShownLive && isDue) print(text);
+	}
+
+	#addEvaluation(stats: EvalStats): void {
+		this.#evaluation = stats;
+		if (this.#json) return;
+		this.#progress.above(() => print(`step ${stats.step}  ${paint('bold', `validation bound ${formatBound(stats)}`)}`));
+	}
+
+	endProgress(): void {
+		this.#progress.end();
+	}
+
+	interrupted(): void {
+		const {folder, trainer} = this.#run;
+		if (this.#json) printJson({kind: 'interrupted', step: trainer.completedSteps, folder});
+		note(`saved step ${trainer.completedSteps} to ${folder}; to continue: npx dllm-native train --resume ${folder}`);
+	}
+
+	/** @param samples Texts by the trained model. */
+	finish(samples: readonly string[]): void {
+		const {folder, trainer} = this.#run;
+		const seconds = (performance.now() - this.#begin) / 1000;
+		if (this.#json) {
+			const {nll, bitsPerToken, perplexity, standardError} = this.#evaluation!;
+			const evaluation = {nll, bitsPerToken, perplexity, standardError};
+			printJson({kind: 'end', step: trainer.completedSteps, folder, seconds, evaluation, samples});
+			return;
+		}
+
+		for (const [index, text] of samples.entries())
+			print(`${paint('dim', `\nsample ${index + 1}:`)}\n${printable(text)}`);
+		print(`\ntrained in ${formatSeconds(seconds)}: validation bound ${formatBound(this.#evaluation!)}`);
+		print(`saved in ${folder}\n`);
+		print('Next:');
+		print(`  npx dllm-native sample --model ${folder} --watch`);
+		print(`  npx dllm-native eval --model ${folder}`);
+		print(`  npx dllm-native train --resume ${folder} --steps ${2 * trainer.config.steps}`);
+	}
+}
+
+function average(previous: number | undefined, value: number): number {
+	return previous === undefined ? value : previous + SMOOTHING * (value - previous);
+}

@@ -1,0 +1,114 @@
+// How a model is trained: the keys of a training run, their defaults and their bounds.
+import {z} from 'zod';
+import type {Agree} from './agree.js';
+
+/** What is learned: the corruption of a clean sequence and what is predicted from it. */
+export type Objective =
+	| {
+			/** Masked diffusion (Nie et al., "Large Language Diffusion Models", arXiv 2502.09992). */
+			readonly kind?: 'masked';
+			/** Smallest mask probability: p = (1 - minTime) t + minTime with t in (0, 1). Keeps the weight 1 / p finite. @default 1e-3 */
+			readonly minTime?: number;
+			/** Share of the steps whose sequences are cut to a random length, so that short texts are learned too. @default 0.01 */
+			readonly randomLengthFraction?: number;
+	  }
+	| {
+			/** Autoregressive baseline: causal attention, each position predicts the next token. */
+			readonly kind: 'next_token';
+	  };
+
+/** A training run. The defaults are those of the `nano` preset. */
+export type TrainConfig = {
+	/** Optimizer steps of the whole run. @default 1500 */
+	readonly steps?: number;
+	/** Sequences per optimizer step. @default 32 */
+	readonly batchSize?: number;
+	/** Tokens per sequence, at most the model's. @default the model's contextLength */
+	readonly contextLength?: number;
+	/** Peak learning rate of AdamW (Loshchilov and Hutter, arXiv 1711.05101). @default 3e-3 */
+	readonly learningRate?: number;
+	/** Where the cosine ends; at most `learningRate`. @default learningRate / 10 */
+	readonly minLearningRate?: number;
+	/** Steps of linear warm-up: step s of w trains with learningRate * s / w. @default 5 % of steps, at least 1 */
+	readonly warmupSteps?: number;
+	/** After warm-up: stay at the peak, or follow a cosine to `minLearningRate`. @default 'cosine' */
+	readonly learningRateSchedule?: 'constant' | 'cosine';
+	/** Decay rates of AdamW's two moments. @default [0.9, 0.99] */
+	readonly betas?: readonly [number, number];
+	/** Added to the root of AdamW's second moment. @default 1e-8 */
+	readonly epsilon?: number;
+	/** Decoupled weight decay on tensors with at least two dimensions, embeddings included. @default 0.1 */
+	readonly weightDecay?: number;
+	/** Largest global gradient norm; larger gradients are scaled down to it. 0 switches clipping off. @default 1 */
+	readonly gradientClip?: number;
+	/** Decides windows, mask times and masks. @default 0 */
+	readonly seed?: number;
+	/** `fit` evaluates every this many steps and after the last one, when it has validation data; 0: only after the last. @default 250 */
+	readonly evalEvery?: number;
+	/** Batches of 64 sequences that one evaluation averages. @default 40 */
+	readonly evalBatches?: number;
+	/** `fit` saves every this many steps and after the last one, when it has a run folder; 0: only after the last. @default 500 */
+	readonly saveEvery?: number;
+	/** Checkpoints that stay in a run folder, beside the best one. @default 3 */
+	readonly saveKeep?: number;
+	/** @default {kind: 'masked'} */
+	readonly objective?: Objective;
+};
+
+/** A TrainConfig with every key filled in. */
+export type ResolvedTrainConfig = Required<Omit<TrainConfig, 'objective'>> & {
+	readonly objective:
+		| {readonly kind: 'masked'; readonly minTime: number; readonly randomLengthFraction: number}
+		| {readonly kind: 'next_token'};
+};
+
+const count = z
+	.int()
+	.min(1)
+	.max(2 ** 31 - 1);
+const countOrZero = z
+	.int()
+	.min(0)
+	.max(2 ** 31 - 1);
+const decayRate = z.number().min(0).lt(1);
+
+const objectiveSchema = z.discriminatedUnion('kind', [
+	z.strictObject({
+		kind: z.literal('masked').default('masked'),
+		minTime: z.number().gt(0).lt(1).default(1e-3).describe('smallest mask probability'),
+		randomLengthFraction: z.number().min(0).max(1).default(0.01).describe('share of steps cut to a random length'),
+	}),
+	z.strictObject({kind: z.literal('next_token')}),
+]);
+
+export const trainSchema = z.strictObject({
+	steps: count.default(1500).describe('optimizer steps of the whole run'),
+	batchSize: z
+		.int()
+		.min(1)
+		.max(2 ** 20)
+		.default(32)
+		.describe('sequences per optimizer step'),
+	contextLength: z
+		.int()
+		.min(1)
+		.max(2 ** 24)
+		.optional()
+		.describe("tokens per sequence (default: the model's)"),
+	learningRate: z.number().gt(0).default(3e-3).describe('peak learning rate'),
+	minLearningRate: z.number().min(0).optional().describe('where the cosine ends (default: a tenth of the peak)'),
+	warmupSteps: countOrZero.optional().describe('steps of linear warm-up (default: 5 % of steps)'),
+	learningRateSchedule: z.enum(['constant', 'cosine']).default('cosine').describe('learning rate after warm-up'),
+	betas: z.tuple([decayRate, decayRate]).readonly().default([0.9, 0.99]).describe("decay rates of AdamW's two moments"),
+	epsilon: z.number().gt(0).default(1e-8).describe("added to the root of AdamW's second moment"),
+	weightDecay: z.number().min(0).default(0.1).describe('decoupled weight decay on matrices'),
+	gradientClip: z.number().min(0).default(1).describe('largest global gradient norm; 0: no clipping'),
+	seed: z.int().min(0).default(0).describe('decides windows, mask times and masks'),
+	evalEvery: countOrZero.default(250).describe('steps between evaluations; 0: only after the last step'),
+	evalBatches: count.default(40).describe('batches of 64 sequences per evaluation'),
+	saveEvery: countOrZero.default(500).describe('steps between checkpoints; 0: only after the last step'),
+	saveKeep: count.default(3).describe('checkpoints that stay, beside the best one'),
+	objective: objectiveSchema.prefault({kind: 'masked'}).describe('what is learned'),
+});
+
+export const trainSchemaAgrees: Agree<z.input<typeof trainSchema>, TrainConfig> = true;

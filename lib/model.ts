@@ -1,0 +1,207 @@
+// A model: made from random weights or a checkpoint, and the forward and backward passes on it.
+import {type Batch, toNativeBatch} from './batch.js';
+import {type Checkpoint, fillCheckpoint, readCheckpoint, writeCheckpointFolder} from './checkpoint.js';
+import {show} from './config/check.js';
+import {type ModelConfig, type ResolvedModelConfig, resolveModelConfig, toNativeModelConfig} from './config.js';
+import {checkDType, chooseDevice, type DeviceName, type DType} from './devices.js';
+import {ConfigError, DisposedError} from './errors.js';
+import {loadNative} from './native.js';
+import {nativeCall, nativeCallSync} from './native-call.js';
+import type {NativeModel} from './native-types.js';
+import {isPresetName, type PresetName, presets} from './presets.js';
+import {resolveCheckpoint} from './run-folder.js';
+import type {Tokenizer} from './tokenizer.js';
+
+type DeviceOptions = {
+	/** @default 'auto', the best usable device */
+	readonly device?: DeviceName;
+	/** @default 'float32' */
+	readonly dtype?: DType;
+};
+
+export type CreateOptions = DeviceOptions & {
+	/** Decides the random weights; an integer in [0, 2^53). @default 0 */
+	readonly seed?: number;
+	/** Overrides the config's. @default the config's, else the tokenizer's */
+	readonly vocabSize?: number;
+	/** Becomes the model's tokenizer. */
+	readonly tokenizer?: Tokenizer;
+};
+
+export type LoadOptions = DeviceOptions & {
+	/**
+	 * The id that stands for a masked token. @default `mask_token_id` of config.json, else the last id (published GPT-2
+	 * checkpoints have no mask token: extend their vocabulary by one, or name an id that can be spared)
+	 */
+	readonly maskTokenId?: number;
+};
+
+/** Name and shape of a parameter, as in the family's published checkpoints. */
+export type Parameter = {readonly name: string; readonly shape: number[]};
+
+/** The native model behind a Model; throws DisposedError. For the other classes of this package. */
+export let nativeModelOf: (model: Model) => NativeModel;
+
+/** Fills a folder with the model's checkpoint. For the other classes of this package. */
+export let fillWithModel: (model: Model, folder: string) => Promise<void>;
+
+/** A transformer with its weights on a device. Calls on one model run one after the other, off the JavaScript thread. */
+export class Model {
+	/** Every key filled in. */
+	readonly config: ResolvedModelConfig;
+	/** The device in use, such as 'cpu'. */
+	readonly device: string;
+	readonly dtype: DType;
+	/** Undefined when the checkpoint has none and none was given. */
+	readonly tokenizer: Tokenizer | undefined;
+	/** Numbers in all parameters; a tied head counts once. */
+	readonly parameterCount: number;
+	readonly #native: NativeModel;
+	readonly #source: Checkpoint['source'];
+	#disposed = false;
+
+	static {
+		nativeModelOf = model => model.#live();
+		fillWithModel = (model, folder) => model.#fill(folder);
+	}
+
+	private constructor(
+		native: NativeModel,
+		{config, source, tokenizer}: Omit<Checkpoint, 'weightsPath'>,
+		device: string,
+		dtype: DType,
+	) {
+		this.#native = native;
+		this.#source = source;
+		this.config = config;
+		this.tokenizer = tokenizer;
+		this.parameterCount = native.parameterCount;
+		this.device = device;
+		this.dtype = dtype;
+	}
+
+	/**
+	 * A model with random weights.
+	 *
+	 * @param config A config, or the name of a preset.
+	 * @throws ConfigError, DeviceError, OutOfMemoryError.
+	 */
+	static async create(config: ModelConfig | PresetName, options: CreateOptions = {}): Promise<Model> {
+		const {device: deviceName = 'auto', dtype: dtypeName = 'float32', seed = 0, tokenizer} = options;
+		if (!Number.isSafeInteger(seed) || seed < 0)
+			throw new ConfigError(`seed is ${show(seed)}; accepted: an integer of at least 0`);
+		const given = typeof config === 'string' ? presetModel(config) : config;
+		const resolved = resolveModelConfig({
+			...given,
+			vocabSize: options.vocabSize ?? given?.vocabSize ?? tokenizer?.vocabSize,
+		});
+		if (tokenizer && tokenizer.vocabSize > resolved.vocabSize) {
+			throw new ConfigError(
+				`ModelConfig: vocabSize is ${resolved.vocabSize}; accepted: at least the tokenizer's ${tokenizer.vocabSize}`,
+			);
+		}
+
+		const device = await chooseDevice(deviceName);
+		const dtype = checkDType(dtypeName, device);
+		const native = await nativeCall(() => loadNative().createModel(toNativeModelConfig(resolved), device, {seed}));
+		return new Model(native, {config: resolved, source: {}, tokenizer}, device, dtype);
+	}
+
+	/**
+	 * A model from a checkpoint folder, or from the latest checkpoint of a run folder. Families: GPT-2 (DiffuGPT), LLaDA, Dream
+	 * (Qwen2), nanoLLaDA and this package's own. Weights in bfloat16 and float16 are widened.
+	 *
+	 * @throws CheckpointError naming the file, the tensor or key, and the rule it broke; ConfigError, DeviceError, OutOfMemoryError.
+	 */
+	static async load(source: string, options: LoadOptions = {}): Promise<Model> {
+		const {device: deviceName = 'auto', dtype: dtypeName = 'float32', maskTokenId} = options;
+		const device = await chooseDevice(deviceName);
+		const dtype = checkDType(dtypeName, device);
+		const {weightsPath: path, ...checkpoint} = await readCheckpoint(await resolveCheckpoint(source), maskTokenId);
+		const config = toNativeModelConfig(checkpoint.config);
+		const native = await nativeCall(() => loadNative().createModel(config, device, {path}));
+		return new Model(native, checkpoint, device, dtype);
+	}
+
+	/** All parameters, in the order of the forward pass; GPT-2's matrices are [in, out], all others [out, in]. */
+	parameters(): Parameter[] {
+		return nativeCallSync(() =>
+			this.#live()
+				.parameters()
+				.map(({name, shape}) => ({name, shape: [...shape]})),
+		);
+	}
+
+	/**
+	 * A copy of one parameter's values, in the layout that `parameters()` gives.
+	 * @throws ConfigError for a name that is not among them.
+	 */
+	async parameter(name: string): Promise<Float32Array> {
+		return nativeCall(() => this.#live().parameter(name));
+	}
+
+	/**
+	 * The logits of every position, [B, T, V]; of the noisy half, [B, T / 2, V], with `block_diffusion` attention. Targets and
+	 * weights in the batch are not read.
+	 *
+	 * @throws ConfigError naming the field of the batch that is wrong.
+	 */
+	async forward(batch: Batch): Promise<{logits: Float32Array; shape: [number, number, number]}> {
+		return nativeCall(() => this.#live().forward(toNativeBatch(batch, false)));
+	}
+
+	/**
+	 * The loss, a sum over rows of lossWeight * -log p(target), and its gradient for every parameter by name. Changes nothing.
+	 * @throws ConfigError naming the field of the batch that is wrong.
+	 */
+	async lossAndGradients(batch: Batch): Promise<{loss: number; gradients: Map<string, Float32Array>}> {
+		const native = this.#live();
+		const names = native.parameters().map(({name}) => name);
+		const {loss, gradients} = await nativeCall(() => native.lossAndGradients(toNativeBatch(batch, true)));
+		return {loss, gradients: new Map(names.map((name, index) => [name, gradients[index]!]))};
+	}
+
+	/**
+	 * Writes a checkpoint folder: config.json and model.safetensors under the family's published names, and the tokenizer. It
+	 * is built beside the folder and renamed into place, so that a crash leaves the old or the new one.
+	 *
+	 * @throws CheckpointError when the folder exists and `overwrite` is not set, or when it cannot be written.
+	 */
+	async save(folder: string, {overwrite = false}: {readonly overwrite?: boolean} = {}): Promise<void> {
+		this.#live();
+		await writeCheckpointFolder(folder, overwrite, temporary => this.#fill(temporary));
+	}
+
+	/** Frees the model: returns at once, rejects what is queued with ERR_DISPOSED, and lets the running call end first. */
+	dispose(): void {
+		if (this.#disposed) return;
+		this.#disposed = true;
+		this.#native.dispose();
+	}
+
+	[Symbol.dispose](): void {
+		this.dispose();
+	}
+
+	/** Disposes and waits until everything is freed. */
+	async [Symbol.asyncDispose](): Promise<void> {
+		this.dispose();
+		await nativeCall(() => this.#native.disposed());
+	}
+
+	async #fill(folder: string): Promise<void> {
+		const {config, tokenizer} = this;
+		const saveWeights = (path: string) => nativeCall(() => this.#live().save(path));
+		await fillCheckpoint(folder, {config, tokenizer, source: this.#source, saveWeights});
+	}
+
+	#live(): NativeModel {
+		if (this.#disposed) throw new DisposedError('the model has been disposed');
+		return this.#native;
+	}
+}
+
+function presetModel(name: string): ModelConfig {
+	if (isPresetName(name)) return presets[name].model;
+	throw new ConfigError(`there is no preset ${show(name)}; accepted: ${Object.keys(presets).join(', ')}`);
+}

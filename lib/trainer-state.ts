@@ -1,0 +1,52 @@
+// The `trainer/` folder of a checkpoint: what a run needs, beside the weights, to continue as if it had never stopped.
+import {mkdir, writeFile} from 'node:fs/promises';
+import path from 'node:path';
+import {z} from 'zod';
+import {toJson} from './checkpoint.js';
+import {check} from './config/check.js';
+import {trainSchema} from './config/train.js';
+import {CheckpointError} from './errors.js';
+import {exists, readJsonFile} from './files.js';
+
+const schema = z.strictObject({
+	formatVersion: z.literal(1),
+	completedSteps: z.int().min(0),
+	/** The run's config, every key filled in. */
+	train: trainSchema,
+	/** The validation bound of this step, in nats per token, if it was measured. */
+	evaluation: z.strictObject({nll: z.number(), standardError: z.number().nullable()}).optional(),
+});
+
+export type TrainerState = Readonly<Omit<z.output<typeof schema>, 'formatVersion'>>;
+
+const statePath = (checkpoint: string) => path.join(checkpoint, 'trainer', 'state.json');
+const optimizerPath = (checkpoint: string) => path.join(checkpoint, 'trainer', 'optimizer.safetensors');
+
+/**
+ * Reads the state of a checkpoint's trainer.
+ * @throws CheckpointError naming the file, the key, what was found and what is accepted.
+ */
+export async function readTrainerState(checkpoint: string): Promise<TrainerState & {readonly optimizerPath: string}> {
+	const file = statePath(checkpoint);
+	if (!(await exists(file)))
+		throw new CheckpointError(
+			`${checkpoint} has no trainer/state.json: only a run that was saved by a trainer can be resumed`,
+		);
+	const value = await readJsonFile(file, 'trainer state', {maxBytes: 2 ** 20, error: CheckpointError});
+	const {formatVersion: _, ...state} = check(schema, value, {
+		name: file,
+		fail: message => new CheckpointError(message),
+	});
+	return {...state, optimizerPath: optimizerPath(checkpoint)};
+}
+
+/** Writes the state into a checkpoint folder that is being built. */
+export async function writeTrainerState(
+	checkpoint: string,
+	state: TrainerState,
+	saveOptimizer: (path: string) => Promise<void>,
+): Promise<void> {
+	await mkdir(path.join(checkpoint, 'trainer'));
+	await saveOptimizer(optimizerPath(checkpoint));
+	await writeFile(statePath(checkpoint), toJson({formatVersion: 1, ...state}));
+}

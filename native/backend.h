@@ -1,0 +1,149 @@
+// The seam between the algorithms and a device: memory, and every op with its shapes. Outputs come first.
+//
+// N = batch * length rows, C width, H heads, G key/value heads, D head width, F MLP width, V vocabulary,
+// M gathered rows. Gradients accumulate (+=) unless an op says otherwise; other outputs are written whole.
+// Tensors may be slices (stride > cols) unless an op says "contiguous". A null Tensor means "absent".
+#pragma once
+
+#include "attention_mask.h"
+#include "config.h"
+#include "rng.h"
+#include "tensor.h"
+
+#include <memory>
+#include <string>
+
+namespace dllm {
+
+// One query/key/value row is H query heads, G key heads, G value heads of D columns each.
+struct HeadShape {
+    int64_t heads;
+    int64_t kv_heads;
+    int64_t head_width;
+    bool normalize;  // weightless RMS norm of every query and key head
+    float eps;
+    bool rotate;  // rotary embedding, half-split convention
+};
+
+struct AdamWStep {
+    float learning_rate;
+    float beta1;
+    float beta2;
+    float epsilon;
+    float weight_decay;
+    float bias_correction1;  // 1 - beta1^step
+    float bias_correction2;  // 1 - beta2^step
+    float gradient_clip;     // 0: off
+};
+
+// One masked position whose token is being predicted: where its random numbers come from.
+struct DrawKey {
+    PhiloxKey key;      // of the request's seed
+    uint32_t position;  // counted from the request's first token
+    uint32_t step;
+};
+
+struct PredictOptions {
+    float temperature;  // 0: exact argmax, ties to the lowest id
+    int32_t banned_token;
+};
+
+class Backend {
+public:
+    virtual ~Backend() = default;
+    virtual const char* name() const = 0;
+
+    // ---- memory ----------------------------------------------------------------------------------
+    // 64-byte aligned. Throws ERR_OUT_OF_MEMORY naming the bytes asked for.
+    virtual void* allocate(size_t bytes) = 0;
+    virtual void release(void* data) = 0;
+    virtual void upload(Tensor out, const void* host) = 0;    // contiguous
+    virtual void download(void* host, Tensor x) = 0;          // contiguous
+    virtual void zero(Tensor out) = 0;
+    virtual void copy(Tensor out, Tensor x) = 0;
+
+    // ---- embedding -------------------------------------------------------------------------------
+    // out (N, C) = token_table[tokens] + position_table[positions]     tokens, positions i32 (1, N)
+    // token_table (V, C)   position_table (P, C) or null
+    virtual void embedding_forward(Tensor out, Tensor tokens, Tensor positions, Tensor token_table,
+                                   Tensor position_table) = 0;
+    virtual void embedding_backward(Tensor dtoken_table, Tensor dposition_table, Tensor dout, Tensor tokens,
+                                    Tensor positions) = 0;
+
+    // ---- norms -----------------------------------------------------------------------------------
+    // out, x (N, C)   mean, rstd (1, N)   weight (1, C)   bias (1, C) or null.
+    virtual void layer_norm_forward(Tensor out, Tensor mean, Tensor rstd, Tensor x, Tensor weight, Tensor bias,
+                                    float eps) = 0;
+    virtual void layer_norm_backward(Tensor dx, Tensor dweight, Tensor dbias, Tensor dout, Tensor x, Tensor weight,
+                                     Tensor mean, Tensor rstd) = 0;
+    virtual void rms_norm_forward(Tensor out, Tensor rstd, Tensor x, Tensor weight, float eps) = 0;
+    virtual void rms_norm_backward(Tensor dx, Tensor dweight, Tensor dout, Tensor x, Tensor weight, Tensor rstd) = 0;
+
+    // ---- matrix products -------------------------------------------------------------------------
+    // out (N, O) = x (N, I) W + bias (1, O) + residual (N, O).  weight is (I, O) or (O, I) as layout says.
+    // bias and residual may be null; residual may be out itself.
+    virtual void matmul_forward(Tensor out, Tensor x, Tensor weight, Tensor bias, Tensor residual,
+                                WeightLayout layout) = 0;
+    // dx (N, I) = dout (N, O) W^T; written, not accumulated.
+    virtual void matmul_backward_input(Tensor dx, Tensor dout, Tensor weight, WeightLayout layout) = 0;
+    // dweight += x^T dout in the weight's layout, dbias (1, O) or null += column sums of dout.
+    virtual void matmul_backward_weight(Tensor dweight, Tensor dbias, Tensor x, Tensor dout, WeightLayout layout) = 0;
+
+    // ---- activations: gelu (tanh form) and silu take x (N, F); swiglu takes x (N, 2F) = gate, up ---
+    virtual void activation_forward(Tensor out, Tensor x, Activation kind) = 0;
+    // dx is written, not accumulated.
+    virtual void activation_backward(Tensor dx, Tensor dout, Tensor x, Activation kind) = 0;
+
+    // pre = x W + bias, out = activation(pre). A backend may do both in one pass.
+    virtual void matmul_activation_forward(Tensor out, Tensor pre, Tensor x, Tensor weight, Tensor bias,
+                                           Activation kind, WeightLayout layout) {
+        matmul_forward(pre, x, weight, bias, {}, layout);
+        activation_forward(out, pre, kind);
+    }
+
+    // ---- queries and keys ------------------------------------------------------------------------
+    // In place on the first H + G heads of qkv (N, (H + 2G) D): norm, then rotation by positions i32 (1, N).
+    // rotary_table (P, D): D/2 cosines, then D/2 sines.   rstd (N, H + G), written when shape.normalize.
+    virtual void query_key_forward(Tensor qkv, Tensor rstd, Tensor positions, Tensor rotary_table,
+                                   const HeadShape& shape) = 0;
+    // In place on dqkv; qkv and rstd as the forward pass left them.
+    virtual void query_key_backward(Tensor dqkv, Tensor qkv, Tensor rstd, Tensor positions, Tensor rotary_table,
+                                    const HeadShape& shape) = 0;
+
+    // ---- attention: out = softmax(q k^T / sqrt(D)) v over the open entries -------------------------
+    // q, out (B Tq, H D)   k, v (B Tk, G D)   log_sum_exp (B H, Tq).  A row with no open key gives zeros.
+    virtual void attention_forward(Tensor out, Tensor log_sum_exp, Tensor q, Tensor k, Tensor v,
+                                   const AttentionShape& shape) = 0;
+    // dq, dk, dv are written, not accumulated.
+    virtual void attention_backward(Tensor dq, Tensor dk, Tensor dv, Tensor dout, Tensor q, Tensor k, Tensor v,
+                                    Tensor out, Tensor log_sum_exp, const AttentionShape& shape) = 0;
+
+    // ---- rows with a weight ------------------------------------------------------------------------
+    // out (M, C) = x[rows]   dx[rows] += dout (M, C)   rows i32 (1, M), each row at most once.
+    virtual void gather_rows(Tensor out, Tensor x, Tensor rows) = 0;
+    virtual void scatter_rows(Tensor dx, Tensor dout, Tensor rows) = 0;
+
+    // loss (1, 1) += sum over rows of weight * nll(logits row -> target).
+    // logits (M, V) become their gradients.   targets i32 (1, M)   weights (1, M)
+    virtual void cross_entropy(Tensor loss, Tensor logits, Tensor targets, Tensor weights) = 0;
+
+    // ---- optimizer -----------------------------------------------------------------------------------
+    // out (1, 1) = sqrt(sum of squares of x), x contiguous
+    virtual void global_norm(Tensor out, Tensor x) = 0;
+    // AdamW (Loshchilov & Hutter, 2019) on contiguous tensors of one shape. The gradient is first scaled by
+    // min(1, gradient_clip / (gradient_norm + 1e-6)); gradient_norm (1, 1).
+    virtual void adamw(Tensor weights, Tensor first_moment, Tensor second_moment, Tensor gradients,
+                       Tensor gradient_norm, const AdamWStep& step) = 0;
+
+    // ---- sampling --------------------------------------------------------------------------------------
+    // For each row of logits (M, V): the token of largest logit / temperature + Gumbel noise among the unbanned,
+    // and its softmax probability under the noise-free logits at temperature 1, mask token included.
+    // tokens i32 (1, M)   confidence (1, M)   draws[M] on the host
+    virtual void predict_tokens(Tensor tokens, Tensor confidence, Tensor logits, const DrawKey* draws,
+                                const PredictOptions& options) = 0;
+};
+
+// The CPU backend. Its instruction-set path is chosen once per process; DLLM_CPU forces one.
+std::unique_ptr<Backend> make_cpu_backend();
+
+}  // namespace dllm

@@ -1,0 +1,26 @@
+// Weights and trainer state to and from .safetensors files, under the names of the model's family.
+#pragma once
+
+#include "backend.h"
+#include "parameters.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace dllm {
+
+// Reads every parameter of the table into a host buffer of table.size floats. A `transformer.` prefix and the buffers
+// that published files carry beside the weights are accepted. Throws ERR_CHECKPOINT naming the file, the tensor and
+// the rule it broke.
+void read_weights(float* buffer, const std::string& path, const ParameterTable& table, const ModelConfig& config);
+
+void write_weights(const std::string& path, const float* buffer, const ParameterTable& table);
+
+// A trainer's moments, host buffers of table.size floats, and its step counter.
+void write_trainer_state(const std::string& path, const float* first_moment, const float* second_moment,
+                         int64_t completed_steps, const ParameterTable& table);
+int64_t read_trainer_state(float* first_moment, float* second_moment, const std::string& path,
+                           const ParameterTable& table);
+
+}  // namespace dllm

@@ -1,0 +1,106 @@
+// The complete description of a model, a training run and a sampling run. No defaults here: TypeScript fills them in.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+namespace dllm {
+
+enum class NormKind { layer, rms };
+enum class PositionKind { learned, rotary };
+enum class Activation { gelu, silu, swiglu };  // gelu is the tanh form
+
+// Whose tensor names a checkpoint uses; it also fixes whether linear weights are stored [in, out] or [out, in].
+enum class Naming { gpt2, llama, llada, nanollada };
+enum class WeightLayout { in_out, out_in };
+
+enum class InitKind {
+    normal,   // N(0, init_std), residual outputs divided by sqrt(2 layers), biases 0
+    pytorch,  // nn.Linear and nn.Embedding defaults: U(-1/sqrt(in), 1/sqrt(in)) and N(0, 1)
+};
+
+struct NormConfig {
+    NormKind kind;
+    float eps;
+    bool bias;
+};
+
+struct ModelConfig {
+    Naming naming;
+    int64_t layers;
+    int64_t heads;
+    int64_t kv_heads;
+    int64_t width;
+    int64_t mlp_width;
+    int64_t vocab_size;
+    int64_t context_length;
+    int32_t mask_token_id;
+    NormConfig norm;                       // before attention and before the MLP
+    std::optional<NormConfig> final_norm;  // absent: the head reads the residual stream
+    PositionKind positions;
+    double rotary_theta;
+    bool qkv_bias;
+    bool attention_output_bias;
+    bool mlp_bias;
+    bool head_bias;
+    Activation mlp;
+    bool tied_head;
+    bool query_key_norm;  // weightless RMS norm of every query and key head, before rotary
+    float query_key_norm_eps;
+    InitKind init;
+    float init_std;
+
+    int64_t head_width() const { return width / heads; }
+    int64_t qkv_width() const { return (heads + 2 * kv_heads) * head_width(); }
+    WeightLayout weight_layout() const { return naming == Naming::gpt2 ? WeightLayout::in_out : WeightLayout::out_in; }
+};
+
+// Throws ERR_CONFIG naming the first key whose value cannot describe a model.
+void validate(const ModelConfig& config);
+
+struct OptimizerConfig {
+    float beta1;
+    float beta2;
+    float epsilon;
+    float weight_decay;   // on tensors with at least two dimensions
+    float gradient_clip;  // largest global norm; 0 switches clipping off
+};
+
+enum class LearningRateSchedule { constant, cosine };
+
+struct LearningRateConfig {
+    LearningRateSchedule schedule;
+    double peak;
+    double minimum;
+    int64_t warmup_steps;
+    int64_t steps;
+};
+
+enum class ObjectiveKind { masked, next_token };
+
+struct ObjectiveConfig {
+    ObjectiveKind kind;
+    double min_time;                // epsilon of the mask probability (1 - epsilon) t + epsilon
+    double random_length_fraction;  // share of steps cut to a random length
+};
+
+struct TrainConfig {
+    int64_t batch_size;  // sequences per optimizer step
+    int64_t context_length;
+    uint64_t seed;
+    ObjectiveConfig objective;
+    OptimizerConfig optimizer;
+    LearningRateConfig learning_rate;
+    int64_t eval_batches;
+};
+
+enum class Remasking { low_confidence, random };
+
+struct SampleConfig {
+    int64_t steps;  // forward passes of a request over all of its blocks
+    int64_t block_length;
+    double temperature;
+    Remasking remasking;
+};
+
+}  // namespace dllm

@@ -1,0 +1,42 @@
+// The kernels for any CPU: vectors of four, which compilers map to whatever the target always has, and no fma.
+#include "../simd/table.h"
+
+namespace dllm {
+
+namespace {
+
+struct Isa {
+    static constexpr int WIDTH = 4;
+    static constexpr int TILE_ROWS = 4;
+    static constexpr int TILE_VECTORS = 2;
+    using Float [[gnu::vector_size(16)]] = float;
+    using Int [[gnu::vector_size(16)]] = int32_t;
+    using Uint [[gnu::vector_size(16)]] = uint32_t;
+    using Wide [[gnu::vector_size(16)]] = uint64_t;
+
+    static Float fma(Float a, Float b, Float c) { return a * b + c; }
+    static Float sqrt(Float v) {
+        for (int i = 0; i < WIDTH; i++) v[i] = __builtin_sqrtf(v[i]);
+        return v;
+    }
+    static Float scale(Float v, Float n) { return simd::scale_in_two_steps<Isa>(v, n); }
+    static Float load_first(const float* from, int lanes) {
+        Float v{};
+        __builtin_memcpy(&v, from, size_t(lanes) * sizeof(float));
+        return v;
+    }
+    static void store_first(float* to, Float v, int lanes) { __builtin_memcpy(to, &v, size_t(lanes) * sizeof(float)); }
+    static float sum(Float v) { return (v[0] + v[2]) + (v[1] + v[3]); }
+    static float largest(Float v) {
+        const float even = v[0] > v[2] ? v[0] : v[2], odd = v[1] > v[3] ? v[1] : v[3];
+        return even > odd ? even : odd;
+    }
+    static Wide multiply_low_halves(Wide a, Wide b) { return (a & 0xFFFFFFFF) * (b & 0xFFFFFFFF); }
+};
+
+}  // namespace
+
+extern const Kernels PORTABLE_KERNELS;
+constinit const Kernels PORTABLE_KERNELS = simd::make_kernels<Isa>("portable");
+
+}  // namespace dllm

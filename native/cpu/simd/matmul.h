@@ -1,0 +1,168 @@
+// The matrix product: a tile of the output stays in registers while the depth runs by, one fma an element and step.
+// So an element's sum has one order whatever the tile's size, its place in it, or the number of rows.
+#pragma once
+
+#include "../kernels.h"
+#include "vector.h"
+
+namespace dllm::simd {
+
+template <class Isa>
+constexpr int64_t PANEL_COLUMNS = Isa::TILE_VECTORS * Isa::WIDTH;
+
+template <class Isa>
+[[gnu::always_inline]] inline int64_t vectors_of(int64_t columns) {
+    return (columns + Isa::WIDTH - 1) / Isa::WIDTH;
+}
+
+// Floats of the packed panels of a (depth, columns) operand.
+template <class Isa>
+[[gnu::always_inline]] inline int64_t packed_size(int64_t depth, int64_t columns) {
+    return depth * vectors_of<Isa>(columns) * Isa::WIDTH;
+}
+
+struct TileArguments {
+    Rows out;
+    Operand a;
+    const float* panel;
+    int64_t depth;
+    ConstRows initial;  // where the sums start; null: at zero
+    ConstRows addend;   // added to the finished sums; null: nothing
+    const float* bias;
+    int last_lanes;  // columns of the last vector
+};
+
+// out (ROWS, VECTORS vectors) = initial + a (ROWS, depth) panel + addend + bias
+template <class Isa, int ROWS, int VECTORS>
+[[gnu::noinline]] void product_tile(const TileArguments& arguments) {
+    using Float = typename Isa::Float;
+    constexpr int WIDTH = Isa::WIDTH;
+    const Part<Isa> last{arguments.last_lanes};
+    const bool whole = arguments.last_lanes == WIDTH;
+    const auto load_at = [&](const float* row, auto vector) {
+        constexpr int v = decltype(vector)::value;
+        return v < VECTORS - 1 || whole ? load<Isa>(row + v * WIDTH) : last.load(row + v * WIDTH);
+    };
+
+    Float sums[ROWS][VECTORS];
+    unroll<ROWS>([&](auto row) {
+        constexpr int r = decltype(row)::value;
+        unroll<VECTORS>([&](auto vector) { sums[r][decltype(vector)::value] = Float{}; });
+    });
+    if (arguments.initial.data != nullptr) {
+        unroll<ROWS>([&](auto row) {
+            constexpr int r = decltype(row)::value;
+            const float* from = arguments.initial.data + r * arguments.initial.stride;
+            unroll<VECTORS>([&](auto vector) { sums[r][decltype(vector)::value] = load_at(from, vector); });
+        });
+    }
+
+    const float* a = arguments.a.data;
+    const float* panel = arguments.panel;
+    const int64_t row_stride = arguments.a.row_stride;
+    const int64_t column_stride = arguments.a.column_stride;
+    for (int64_t k = 0; k < arguments.depth; k++) {
+        Float b[VECTORS];
+        unroll<VECTORS>([&](auto vector) {
+            constexpr int v = decltype(vector)::value;
+            b[v] = load<Isa>(panel + v * WIDTH);
+        });
+        unroll<ROWS>([&](auto row) {
+            constexpr int r = decltype(row)::value;
+            const Float element = splat<Isa>(a[r * row_stride]);
+            unroll<VECTORS>([&](auto vector) {
+                constexpr int v = decltype(vector)::value;
+                sums[r][v] = Isa::fma(element, b[v], sums[r][v]);
+            });
+        });
+        a += column_stride;
+        panel += VECTORS * WIDTH;
+    }
+
+    if (arguments.addend.data != nullptr) {
+        unroll<ROWS>([&](auto row) {
+            constexpr int r = decltype(row)::value;
+            const float* from = arguments.addend.data + r * arguments.addend.stride;
+            unroll<VECTORS>([&](auto vector) { sums[r][decltype(vector)::value] += load_at(from, vector); });
+        });
+    }
+    if (arguments.bias != nullptr) {
+        unroll<VECTORS>([&](auto vector) {
+            const Float bias = load_at(arguments.bias, vector);
+            unroll<ROWS>([&](auto row) { sums[decltype(row)::value][decltype(vector)::value] += bias; });
+        });
+    }
+    unroll<ROWS>([&](auto row) {
+        constexpr int r = decltype(row)::value;
+        float* to = arguments.out.data + r * arguments.out.stride;
+        unroll<VECTORS>([&](auto vector) {
+            constexpr int v = decltype(vector)::value;
+            if (v < VECTORS - 1 || whole) {
+                store<Isa>(to + v * WIDTH, sums[r][v]);
+            } else {
+                last.store(to + v * WIDTH, sums[r][v]);
+            }
+        });
+    });
+}
+
+template <class Isa, int ROWS, int VECTORS>
+[[gnu::always_inline]] inline void product_tile_of(int64_t rows, int64_t vectors, const TileArguments& arguments) {
+    if constexpr (ROWS > 1) {
+        if (rows < ROWS) return product_tile_of<Isa, ROWS - 1, VECTORS>(rows, vectors, arguments);
+    }
+    if constexpr (VECTORS > 1) {
+        if (vectors < VECTORS) return product_tile_of<Isa, ROWS, VECTORS - 1>(rows, vectors, arguments);
+    }
+    product_tile<Isa, ROWS, VECTORS>(arguments);
+}
+
+
+// out (rows, columns) for the columns of one panel. The rows are split evenly: no tile is much smaller than the others.
+template <class Isa>
+[[gnu::always_inline]] inline void product_panel(TileArguments arguments, int64_t rows, int64_t columns) {
+    const int64_t vectors = vectors_of<Isa>(columns);
+    arguments.last_lanes = int(columns - (vectors - 1) * Isa::WIDTH);
+    const int64_t tiles = (rows + Isa::TILE_ROWS - 1) / Isa::TILE_ROWS;
+    const TileArguments first = arguments;
+    for (int64_t tile = 0; tile < tiles; tile++) {
+        const int64_t begin = rows * tile / tiles, end = rows * (tile + 1) / tiles;
+        arguments.out.data = first.out.data + begin * first.out.stride;
+        arguments.a.data = first.a.data + begin * first.a.row_stride;
+        if (first.initial.data != nullptr) arguments.initial.data = first.initial.data + begin * first.initial.stride;
+        if (first.addend.data != nullptr) arguments.addend.data = first.addend.data + begin * first.addend.stride;
+        product_tile_of<Isa, Isa::TILE_ROWS, Isa::TILE_VECTORS>(end - begin, vectors, arguments);
+    }
+}
+
+template <class Isa>
+void product(const ProductBlock& block) {
+    for (int64_t begin = 0; begin < block.columns; begin += PANEL_COLUMNS<Isa>) {
+        const int64_t rest = block.columns - begin;
+        const int64_t columns = rest < PANEL_COLUMNS<Isa> ? rest : PANEL_COLUMNS<Isa>;
+        TileArguments arguments{};
+        arguments.out = {block.out.data + begin, block.out.stride};
+        arguments.a = block.a;
+        arguments.panel = block.panels + begin * block.depth;
+        arguments.depth = block.depth;
+        if (block.addend.data != nullptr) arguments.addend = {block.addend.data + begin, block.addend.stride};
+        if (block.bias != nullptr) arguments.bias = block.bias + begin;
+        product_panel<Isa>(arguments, block.rows, columns);
+        if (block.activation != nullptr) {  // while the panel's columns are still in cache
+            block.activation({block.activated.data + begin, block.activated.stride}, {arguments.out.data, arguments.out.stride},
+                             block.rows, columns);
+        }
+    }
+}
+
+// out[c] += sum over rows of x[r][c]
+template <class Isa>
+void column_sums(float* out, ConstRows x, int64_t rows, int64_t columns) {
+    sweep<Isa>(columns, [&](int64_t c, auto part) {
+        typename Isa::Float sum{};
+        for (int64_t r = 0; r < rows; r++) sum += part.load(x.data + r * x.stride + c);
+        part.store(out + c, part.load(out + c) + sum);
+    });
+}
+
+}  // namespace dllm::simd

@@ -1,0 +1,110 @@
+// The token of one row of logits: its largest entry, with or without Gumbel noise, and its probability.
+#pragma once
+
+#include "softmax.h"
+
+namespace dllm::simd {
+
+// The running winner of each lane; the lowest id wins a tie because ids only grow.
+template <class Isa>
+struct Winner {
+    typename Isa::Float best = splat<Isa>(-__builtin_inff());
+    typename Isa::Int id = splat_int<Isa>(-1);
+
+    [[gnu::always_inline]] void offer(int64_t first_id, typename Isa::Float scores, int32_t banned) {
+        const typename Isa::Int ids = iota<Isa>() + splat_int<Isa>(int32_t(first_id));
+        const typename Isa::Float allowed = ids == splat_int<Isa>(banned) ? splat<Isa>(-__builtin_inff()) : scores;
+        const auto better = allowed > best;
+        best = better ? allowed : best;
+        id = better ? ids : id;
+    }
+
+    // The lowest id that is not banned where no score is above minus infinity.
+    [[gnu::always_inline]] int32_t result(int64_t columns, int32_t banned) const {
+        int32_t winner = -1;
+        float score = 0;
+        for (int lane = 0; lane < Isa::WIDTH; lane++) {
+            if (id[lane] < 0) continue;
+            if (winner < 0 || best[lane] > score || (best[lane] == score && id[lane] < winner)) {
+                winner = id[lane];
+                score = best[lane];
+            }
+        }
+        if (winner >= 0) return winner;
+        return banned == 0 && columns > 1 ? 1 : 0;
+    }
+};
+
+template <class Isa>
+int32_t argmax(const float* logits, int64_t columns, int32_t banned) {
+    Winner<Isa> winner;
+    sweep<Isa>(columns, [&](int64_t c, auto part) { winner.offer(c, part.load(logits + c, -__builtin_inff()), banned); });
+    return winner.result(columns, banned);
+}
+
+constexpr int64_t NOISE_BLOCK = 256;
+
+// The random_bits of rng.h for the elements first, first + 1, ...; first is a multiple of 4.
+template <class Isa>
+[[gnu::always_inline]] inline void noise_bits(uint32_t (&bits)[NOISE_BLOCK], int64_t first, const NoiseKey& noise) {
+    using Wide = typename Isa::Wide;  // each lane's low half is a 32-bit word; the high half is ignored
+    constexpr int LANES = Isa::WIDTH / 2;
+    const auto wide = [](uint64_t x) { return x - Wide{}; };
+    Wide lane{};
+    for (int i = 0; i < LANES; i++) lane[i] = uint64_t(i);
+    for (int64_t offset = 0; offset < NOISE_BLOCK; offset += 4 * LANES) {
+        Wide words[4] = {wide(uint64_t(first + offset) / 4) + lane, wide(noise.position), wide(noise.step), wide(noise.stream)};
+        uint32_t key0 = noise.key0, key1 = noise.key1;
+        for (int round = 0; round < 10; round++) {
+            const Wide product0 = Isa::multiply_low_halves(words[0], wide(0xD2511F53));
+            const Wide product1 = Isa::multiply_low_halves(words[2], wide(0xCD9E8D57));
+            words[0] = (product1 >> 32) ^ words[1] ^ wide(key0);
+            words[1] = product1;
+            words[2] = (product0 >> 32) ^ words[3] ^ wide(key1);
+            words[3] = product0;
+            key0 += 0x9E3779B9;
+            key1 += 0xBB67AE85;
+        }
+        for (int i = 0; i < LANES; i++) {
+            for (int word = 0; word < 4; word++) bits[offset + 4 * i + word] = uint32_t(words[word][i]);
+        }
+    }
+}
+
+// gumbel of rng.h, operation by operation.
+template <class Isa>
+[[gnu::always_inline]] inline typename Isa::Float gumbel(typename Isa::Uint bits) {
+    using Float = typename Isa::Float;
+    const Float one = splat<Isa>(1.0f);
+    const Float scaled = (__builtin_convertvector(bits, Float) + splat<Isa>(0.5f)) * splat<Isa>(0x1p-32f);
+    const Float v = scaled < one ? scaled : splat<Isa>(0x1.fffffep-1f);
+    const Float u = one - v;
+    const Float exponential = u == one ? v : -log<Isa>(u) * (v / (one - u));
+    return -log<Isa>(exponential);
+}
+
+template <class Isa>
+int32_t noisy_argmax(const float* logits, int64_t columns, int32_t banned, float temperature, const NoiseKey& noise) {
+    Winner<Isa> winner;
+    alignas(64) uint32_t bits[NOISE_BLOCK];
+    for (int64_t begin = 0; begin < columns; begin += NOISE_BLOCK) {
+        noise_bits<Isa>(bits, begin, noise);
+        sweep<Isa>(begin + NOISE_BLOCK < columns ? NOISE_BLOCK : columns - begin, [&](int64_t c, auto part) {
+            typename Isa::Uint vector;
+            __builtin_memcpy(&vector, bits + c, sizeof vector);
+            const typename Isa::Float x = part.load(logits + begin + c, -__builtin_inff());
+            winner.offer(begin + c, x / splat<Isa>(temperature) + gumbel<Isa>(vector), banned);
+        });
+    }
+    return winner.result(columns, banned);
+}
+
+// Probability of a token under the softmax of the row.
+template <class Isa>
+float softmax_at(const float* logits, int64_t columns, int32_t token) {
+    const float largest = row_largest<Isa>(logits, columns);
+    const double sum = exponential_sum<Isa>(logits, columns, largest, [](int64_t, auto, typename Isa::Float) {});
+    return float(double(exp<Isa>(splat<Isa>(logits[token] - largest))[0]) / sum);
+}
+
+}  // namespace dllm::simd

@@ -1,0 +1,11 @@
+// The learning rate of each optimizer step.
+#pragma once
+
+#include "config.h"
+
+namespace dllm {
+
+// step counts from 0. Warm-up rises linearly to the peak; cosine then falls to the minimum at the last step.
+double learning_rate(const LearningRateConfig& config, int64_t step);
+
+}  // namespace dllm

@@ -1,0 +1,144 @@
+// Trainer: see trainer.h.
+#include "trainer.h"
+
+#include "checkpoint.h"
+#include "error.h"
+#include "learning_rate.h"
+#include "objective.h"
+
+#include <chrono>
+#include <cmath>
+#include <vector>
+
+namespace dllm {
+namespace {
+
+double now() {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+void check(const TrainConfig& config, const ModelConfig& model) {
+    auto reject = [](const std::string& key, int64_t found, const std::string& accepted) {
+        fail(ErrorCode::config, key + " is " + std::to_string(found) + "; accepted: " + accepted);
+    };
+    if (config.batch_size < 1) reject("batchSize", config.batch_size, "at least 1");
+    if (config.context_length < 1 || config.context_length > model.context_length)
+        reject("contextLength", config.context_length, "1 to the model's " + std::to_string(model.context_length));
+    if (config.objective.kind == ObjectiveKind::next_token && config.context_length < 2)
+        reject("contextLength", config.context_length, "at least 2 for next_token");
+    if (config.eval_batches < 1) reject("evalBatches", config.eval_batches, "at least 1");
+}
+
+}  // namespace
+
+Trainer::Trainer(std::shared_ptr<Model> model, const TrainConfig& config) : model_(std::move(model)), config_(config) {
+    check(config, model_->config());
+    Backend& backend = model_->backend();
+    const int64_t size = model_->parameters().size;
+    arena_ = Arena::lay_out(backend, [&](Arena& arena) {
+        gradients_ = arena.take(1, size);
+        first_moment_ = arena.take(1, size);
+        second_moment_ = arena.take(1, size);
+        gradient_norm_ = arena.take(1, 1);
+    });
+    backend.zero(first_moment_);
+    backend.zero(second_moment_);
+}
+
+Workspace& Trainer::workspace(int64_t batch, int64_t length, Pass pass) const {
+    std::unique_ptr<Workspace>& workspace = pass == Pass::training ? training_workspace_ : evaluation_workspace_;
+    if (!workspace || !workspace->fits(batch, length)) {
+        workspace.reset();  // frees the smaller one first
+        workspace = std::make_unique<Workspace>(model_->backend(), model_->config(), batch, length, pass);
+    }
+    return *workspace;
+}
+
+StepStats Trainer::step(const Dataset& dataset) {
+    const double begin = now();
+    // The whole context's room from the start: a step cut to a random length must not size it.
+    workspace(config_.batch_size, config_.context_length, Pass::training);
+    return update(training_batch(config_, model_->config(), dataset, completed_steps_), begin);
+}
+
+StepStats Trainer::step(const Batch& batch) {
+    const double begin = now();
+    validate(batch, model_->config(), true);
+    return update(batch, begin);
+}
+
+StepStats Trainer::update(const Batch& batch, double begin) {
+    Backend& backend = model_->backend();
+    Workspace& space = workspace(batch.batch, batch.length, Pass::training);
+    space.load(batch);
+    backend.zero(gradients_);
+    model_->transformer().loss_and_gradients(gradients_, model_->weights(), space, weighted_rows(batch));
+    backend.global_norm(gradient_norm_, gradients_);
+
+    const OptimizerConfig& optimizer = config_.optimizer;
+    const double rate = learning_rate(config_.learning_rate, completed_steps_);
+    AdamWStep step{float(rate),
+                   optimizer.beta1,
+                   optimizer.beta2,
+                   optimizer.epsilon,
+                   optimizer.weight_decay,
+                   float(1 - std::pow(double(optimizer.beta1), double(completed_steps_ + 1))),
+                   float(1 - std::pow(double(optimizer.beta2), double(completed_steps_ + 1))),
+                   optimizer.gradient_clip};
+    const int64_t decayed = model_->parameters().decayed_size;
+    auto adamw = [&](int64_t first, int64_t count) {
+        if (count == 0) return;
+        backend.adamw(model_->weights().slice_cols(first, count), first_moment_.slice_cols(first, count),
+                      second_moment_.slice_cols(first, count), gradients_.slice_cols(first, count), gradient_norm_, step);
+    };
+    adamw(0, decayed);
+    step.weight_decay = 0;
+    adamw(decayed, model_->parameters().size - decayed);
+
+    float loss = 0, norm = 0;
+    backend.download(&loss, space.head.loss);
+    backend.download(&norm, gradient_norm_);
+    return {++completed_steps_, loss, norm, rate, batch.batch * batch.length, now() - begin};
+}
+
+Evaluation Trainer::evaluate(const Dataset& dataset) const {
+    const int64_t batches = config_.eval_batches;
+    Workspace& space = workspace(EVAL_BATCH_SIZE, config_.context_length, Pass::inference);
+    double sum = 0, square_sum = 0;
+    for (int64_t index = 0; index < batches; index++) {
+        const Batch batch = evaluation_batch(config_, model_->config(), dataset, index);
+        space.load(batch);
+        model_->transformer().forward(model_->weights(), space);
+        const double loss = model_->transformer().loss(model_->weights(), space, weighted_rows(batch));
+        sum += loss;
+        square_sum += loss * loss;
+    }
+    const double mean = sum / double(batches);
+    // One batch says nothing about its own spread.
+    const double variance =
+        batches > 1 ? std::max(0.0, square_sum - double(batches) * mean * mean) / double(batches - 1) : NAN;
+    return {mean, std::sqrt(variance / double(batches))};
+}
+
+size_t Trainer::bytes() const {
+    return arena_.bytes() + (training_workspace_ ? training_workspace_->bytes() : 0) +
+           (evaluation_workspace_ ? evaluation_workspace_->bytes() : 0);
+}
+
+void Trainer::save(const std::string& path) const {
+    const size_t size = size_t(model_->parameters().size);
+    std::vector<float> first(size), second(size);
+    model_->backend().download(first.data(), first_moment_);
+    model_->backend().download(second.data(), second_moment_);
+    write_trainer_state(path, first.data(), second.data(), completed_steps_, model_->parameters());
+}
+
+void Trainer::load(const std::string& path) {
+    const size_t size = size_t(model_->parameters().size);
+    std::vector<float> first(size), second(size);
+    completed_steps_ = read_trainer_state(first.data(), second.data(), path, model_->parameters());
+    model_->backend().upload(first_moment_, first.data());
+    model_->backend().upload(second_moment_, second.data());
+}
+
+}  // namespace dllm

@@ -1,0 +1,147 @@
+// The transformer's layers, forward and backward. The head and the loss are in transformer_head.cpp.
+#include "transformer.h"
+
+#include <cmath>
+
+namespace dllm {
+
+Transformer::Transformer(Backend& backend, const ModelConfig& config, const ParameterTable& table)
+    : backend_(backend), config_(config), table_(table) {
+    if (config.positions != PositionKind::rotary) return;
+    const int64_t P = config.context_length, D = config.head_width();
+    std::vector<float> values(static_cast<size_t>(P * D));
+    for (int64_t position = 0; position < P; position++) {
+        for (int64_t i = 0; i < D / 2; i++) {
+            const double angle = double(position) * std::pow(config.rotary_theta, -2.0 * double(i) / double(D));
+            values[size_t(position * D + i)] = float(std::cos(angle));
+            values[size_t(position * D + D / 2 + i)] = float(std::sin(angle));
+        }
+    }
+    arena_ = Arena::lay_out(backend, [&](Arena& arena) { rotary_table_ = arena.take(P, D); });
+    backend.upload(rotary_table_, values.data());
+}
+
+HeadShape Transformer::head_shape() const {
+    return {config_.heads,          config_.kv_heads,           config_.head_width(),
+            config_.query_key_norm, config_.query_key_norm_eps, config_.positions == PositionKind::rotary};
+}
+
+void Transformer::norm_forward(Tensor out, Tensor mean, Tensor rstd, Tensor x, Tensor weights, const Norm& norm) const {
+    const Tensor weight = norm.weight.in(weights), bias = norm.bias.in(weights);
+    if (norm.config.kind == NormKind::layer)
+        backend_.layer_norm_forward(out, mean, rstd, x, weight, bias, norm.config.eps);
+    else
+        backend_.rms_norm_forward(out, rstd, x, weight, norm.config.eps);
+}
+
+void Transformer::norm_backward(Tensor dx, Tensor gradients, Tensor dout, Tensor x, Tensor mean, Tensor rstd,
+                                Tensor weights, const Norm& norm) const {
+    const Tensor dweight = norm.weight.in(gradients), dbias = norm.bias.in(gradients);
+    const Tensor weight = norm.weight.in(weights);
+    if (norm.config.kind == NormKind::layer)
+        backend_.layer_norm_backward(dx, dweight, dbias, dout, x, weight, mean, rstd);
+    else
+        backend_.rms_norm_backward(dx, dweight, dout, x, weight, rstd);
+}
+
+// mid = input + output(attention(qkv(norm(input))))
+void Transformer::attention_forward(Tensor weights, Workspace& workspace, int64_t l) const {
+    LayerState& s = workspace.layers[size_t(l)];
+    const LayerSlots& w = table_.layers[size_t(l)];
+    const WeightLayout layout = config_.weight_layout();
+    const int64_t query = config_.heads * config_.head_width(), key = config_.kv_heads * config_.head_width();
+
+    norm_forward(s.attention_norm, s.attention_mean, s.attention_rstd, s.input, weights,
+                 {config_.norm, w.attention_norm, w.attention_norm_bias});
+    backend_.matmul_forward(s.qkv, s.attention_norm, w.qkv.in(weights), w.qkv_bias.in(weights), {}, layout);
+    const HeadShape shape = head_shape();
+    if (shape.normalize || shape.rotate)
+        backend_.query_key_forward(s.qkv, s.query_key_rstd, workspace.positions, rotary_table_, shape);
+    backend_.attention_forward(s.attention, s.log_sum_exp, s.qkv.slice_cols(0, query), s.qkv.slice_cols(query, key),
+                               s.qkv.slice_cols(query + key, key), workspace.attention);
+    backend_.matmul_forward(s.mid, s.attention, w.attention_output.in(weights), w.attention_output_bias.in(weights),
+                            s.input, layout);
+}
+
+// out = mid + down(activation(up(norm(mid))))
+void Transformer::mlp_forward(Tensor out, Tensor weights, Workspace& workspace, int64_t l) const {
+    LayerState& s = workspace.layers[size_t(l)];
+    const LayerSlots& w = table_.layers[size_t(l)];
+    const WeightLayout layout = config_.weight_layout();
+
+    norm_forward(s.mlp_norm, s.mlp_mean, s.mlp_rstd, s.mid, weights, {config_.norm, w.mlp_norm, w.mlp_norm_bias});
+    backend_.matmul_activation_forward(s.mlp_hidden, s.mlp_pre, s.mlp_norm, w.mlp_in.in(weights),
+                                       w.mlp_in_bias.in(weights), config_.mlp, layout);
+    backend_.matmul_forward(out, s.mlp_hidden, w.mlp_out.in(weights), w.mlp_out_bias.in(weights), s.mid, layout);
+}
+
+void Transformer::forward(Tensor weights, Workspace& workspace) const {
+    Tensor& first = config_.layers > 0 ? workspace.layers.front().input : workspace.output;
+    backend_.embedding_forward(first, workspace.tokens, workspace.positions, table_.token_embedding.in(weights),
+                               table_.position_embedding.in(weights));
+    for (int64_t l = 0; l < config_.layers; l++) {
+        const Tensor out = l + 1 < config_.layers ? workspace.layers[size_t(l + 1)].input : workspace.output;
+        attention_forward(weights, workspace, l);
+        mlp_forward(out, weights, workspace, l);
+    }
+}
+
+// The lines of mlp_forward, bottom to top. dresidual arrives holding d out: the residual passes it through.
+void Transformer::mlp_backward(Tensor gradients, Tensor weights, Workspace& workspace, int64_t l) const {
+    const LayerState& s = workspace.layers[size_t(l)];
+    const LayerSlots& w = table_.layers[size_t(l)];
+    const BackwardState& d = workspace.backward;
+    const WeightLayout layout = config_.weight_layout();
+
+    backend_.matmul_backward_weight(w.mlp_out.in(gradients), w.mlp_out_bias.in(gradients), s.mlp_hidden, d.dresidual, layout);
+    backend_.matmul_backward_input(d.dhidden, d.dresidual, w.mlp_out.in(weights), layout);
+    backend_.activation_backward(d.dpre, d.dhidden, s.mlp_pre, config_.mlp);
+    backend_.matmul_backward_weight(w.mlp_in.in(gradients), w.mlp_in_bias.in(gradients), s.mlp_norm, d.dpre, layout);
+    backend_.matmul_backward_input(d.dnorm, d.dpre, w.mlp_in.in(weights), layout);
+    norm_backward(d.dresidual, gradients, d.dnorm, s.mid, s.mlp_mean, s.mlp_rstd, weights,
+                  {config_.norm, w.mlp_norm, w.mlp_norm_bias});
+}
+
+void Transformer::attention_backward(Tensor gradients, Tensor weights, Workspace& workspace, int64_t l) const {
+    const LayerState& s = workspace.layers[size_t(l)];
+    const LayerSlots& w = table_.layers[size_t(l)];
+    const BackwardState& d = workspace.backward;
+    const WeightLayout layout = config_.weight_layout();
+    const int64_t query = config_.heads * config_.head_width(), key = config_.kv_heads * config_.head_width();
+
+    backend_.matmul_backward_weight(w.attention_output.in(gradients), w.attention_output_bias.in(gradients), s.attention,
+                                    d.dresidual, layout);
+    backend_.matmul_backward_input(d.dattention, d.dresidual, w.attention_output.in(weights), layout);
+    backend_.attention_backward(d.dqkv.slice_cols(0, query), d.dqkv.slice_cols(query, key),
+                                d.dqkv.slice_cols(query + key, key), d.dattention, s.qkv.slice_cols(0, query),
+                                s.qkv.slice_cols(query, key), s.qkv.slice_cols(query + key, key), s.attention,
+                                s.log_sum_exp, workspace.attention);
+    const HeadShape shape = head_shape();
+    if (shape.normalize || shape.rotate)
+        backend_.query_key_backward(d.dqkv, s.qkv, s.query_key_rstd, workspace.positions, rotary_table_, shape);
+    backend_.matmul_backward_weight(w.qkv.in(gradients), w.qkv_bias.in(gradients), s.attention_norm, d.dqkv, layout);
+    backend_.matmul_backward_input(d.dnorm, d.dqkv, w.qkv.in(weights), layout);
+    norm_backward(d.dresidual, gradients, d.dnorm, s.input, s.attention_mean, s.attention_rstd, weights,
+                  {config_.norm, w.attention_norm, w.attention_norm_bias});
+}
+
+void Transformer::loss_and_gradients(Tensor gradients, Tensor weights, Workspace& workspace,
+                                     const WeightedRows& rows) const {
+    forward(weights, workspace);
+    backend_.zero(workspace.head.loss);
+    backend_.zero(workspace.backward.dresidual);
+    const int64_t count = int64_t(rows.rows.size());
+    for (int64_t first = 0; first < count; first += workspace.head_chunk) {
+        HeadState chunk;
+        head_loss(weights, workspace, chunk, rows, first);
+        head_backward(gradients, weights, workspace, chunk);
+    }
+    for (int64_t l = config_.layers - 1; l >= 0; l--) {
+        mlp_backward(gradients, weights, workspace, l);
+        attention_backward(gradients, weights, workspace, l);
+    }
+    backend_.embedding_backward(table_.token_embedding.in(gradients), table_.position_embedding.in(gradients),
+                                workspace.backward.dresidual, workspace.tokens, workspace.positions);
+}
+
+}  // namespace dllm

@@ -1,0 +1,74 @@
+// One transformer for every family: its forward pass, its backward pass upside down, and the weighted loss.
+#pragma once
+
+#include "arena.h"
+#include "backend.h"
+#include "config.h"
+#include "parameters.h"
+#include "workspace.h"
+
+#include <functional>
+#include <span>
+#include <vector>
+
+namespace dllm {
+
+// A row of the residual stream with a weight in the loss.
+struct WeightedRows {
+    std::vector<int32_t> rows;
+    std::vector<int32_t> targets;
+    std::vector<float> weights;
+};
+
+WeightedRows weighted_rows(const Batch& batch);
+
+class Transformer {
+public:
+    Transformer(Backend& backend, const ModelConfig& config, const ParameterTable& table);
+
+    // Runs all layers on the batch loaded in the workspace; workspace.output holds the residual stream.
+    void forward(Tensor weights, Workspace& workspace) const;
+
+    // Logits of chosen rows after forward(), chunk by chunk: consume(first, logits (M, V)) sees rows
+    // [first, first + M) of `rows`.
+    void logits(Tensor weights, Workspace& workspace, std::span<const int32_t> rows,
+                const std::function<void(int64_t first, Tensor logits)>& consume) const;
+
+    // The loss after forward(): sum over rows of weight * nll(row -> target).
+    float loss(Tensor weights, Workspace& workspace, const WeightedRows& rows) const;
+
+    // forward(), the loss and the whole backward pass: gradients += d loss / d weights, laid out like the weights.
+    // The workspace must be one for training. The loss stays on the device, in workspace.head.loss.
+    void loss_and_gradients(Tensor gradients, Tensor weights, Workspace& workspace, const WeightedRows& rows) const;
+
+private:
+    struct Norm {
+        const NormConfig& config;
+        Slot weight, bias;
+    };
+
+    void norm_forward(Tensor out, Tensor mean, Tensor rstd, Tensor x, Tensor weights, const Norm& norm) const;
+    void norm_backward(Tensor dx, Tensor gradients, Tensor dout, Tensor x, Tensor mean, Tensor rstd, Tensor weights,
+                       const Norm& norm) const;
+
+    void attention_forward(Tensor weights, Workspace& workspace, int64_t l) const;
+    void mlp_forward(Tensor out, Tensor weights, Workspace& workspace, int64_t l) const;
+    void attention_backward(Tensor gradients, Tensor weights, Workspace& workspace, int64_t l) const;
+    void mlp_backward(Tensor gradients, Tensor weights, Workspace& workspace, int64_t l) const;
+
+    // One chunk of gathered rows: state.residual, state.norm, state.logits.
+    void head_forward(Tensor weights, Workspace& workspace, HeadState& chunk, std::span<const int32_t> rows) const;
+    void head_loss(Tensor weights, Workspace& workspace, HeadState& chunk, const WeightedRows& rows,
+                   int64_t first) const;
+    void head_backward(Tensor gradients, Tensor weights, Workspace& workspace, HeadState& chunk) const;
+
+    HeadShape head_shape() const;
+
+    Backend& backend_;
+    const ModelConfig& config_;
+    const ParameterTable& table_;
+    Arena arena_;
+    Tensor rotary_table_;  // (P, D): cosines, then sines
+};
+
+}  // namespace dllm

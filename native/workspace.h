@@ -1,0 +1,86 @@
+// Device memory of one pass: the batch, the activations and, for training, what the backward pass needs.
+#pragma once
+
+#include "arena.h"
+#include "backend.h"
+#include "batch.h"
+#include "config.h"
+
+#include <cstdint>
+#include <vector>
+
+namespace dllm {
+
+// N = batch * length rows. In inference every layer shares one state, and mid is input.
+struct LayerState {
+    Tensor input;                           // (N, C) residual stream before the layer
+    Tensor attention_norm;                  // (N, C)
+    Tensor attention_mean, attention_rstd;  // (1, N); mean for layer norm only
+    Tensor qkv;                             // (N, (H + 2G) D), queries and keys normed and rotated
+    Tensor query_key_rstd;                  // (N, H + G), with query/key norm only
+    Tensor attention;                       // (N, H D)
+    Tensor log_sum_exp;                     // (B H, T)
+    Tensor mid;                             // (N, C) residual stream between attention and MLP
+    Tensor mlp_norm;                        // (N, C)
+    Tensor mlp_mean, mlp_rstd;              // (1, N)
+    Tensor mlp_pre;                         // (N, F), or (N, 2F) for swiglu
+    Tensor mlp_hidden;                      // (N, F)
+};
+
+// Gradients on their way down, shared by all layers.
+struct BackwardState {
+    Tensor dresidual;   // (N, C)
+    Tensor dnorm;       // (N, C)
+    Tensor dqkv;        // (N, (H + 2G) D)
+    Tensor dattention;  // (N, H D)
+    Tensor dpre;        // as mlp_pre
+    Tensor dhidden;     // (N, F)
+};
+
+// The head runs over chunks of gathered rows, so that logits never take more than this many values at once.
+constexpr int64_t MAX_LOGITS = int64_t(1) << 25;
+
+struct HeadState {
+    Tensor rows, targets, weights;  // (1, chunk)
+    Tensor residual, norm;          // (chunk, C)
+    Tensor mean, rstd;              // (1, chunk)
+    Tensor logits;                  // (chunk, V)
+    Tensor dnorm, dresidual;        // (chunk, C), training only
+    Tensor loss;                    // (1, 1)
+};
+
+enum class Pass { inference, training };
+
+class Workspace {
+public:
+    // Room for batches of up to max_batch * max_length rows, with at most max_batch sequences.
+    Workspace(Backend& backend, const ModelConfig& config, int64_t max_batch, int64_t max_length, Pass pass);
+
+    bool fits(int64_t batch, int64_t length) const { return batch <= max_batch_ && batch * length <= max_rows_; }
+    size_t bytes() const { return arena_.bytes() + mask_arena_.bytes(); }
+    Pass pass() const { return pass_; }
+
+    // Uploads a batch and shapes every tensor to it. The batch must fit and be valid.
+    void load(const Batch& batch);
+
+    Tensor tokens, positions;  // i32 (1, N)
+    AttentionShape attention;
+    std::vector<LayerState> layers;
+    Tensor output;  // (N, C) residual stream after the last layer
+    BackwardState backward;
+    HeadState head;
+    int64_t head_chunk = 0;  // rows per chunk
+
+private:
+    void lay_out(Arena& arena);
+    void shape(int64_t batch, int64_t length);
+
+    Backend& backend_;
+    const ModelConfig config_;
+    int64_t max_batch_, max_rows_;
+    Pass pass_;
+    Arena arena_, mask_arena_;
+    Tensor lengths_;
+};
+
+}  // namespace dllm

@@ -1,0 +1,169 @@
+// Builds and runs every test; the last line printed is "N passed, N failed".
+//
+//   node scripts/test.mjs          native tests on each instruction set and under sanitizers, then dist/test/*.test.js
+//   node scripts/test.mjs --slow   native tests under ThreadSanitizer, then dist/test/slow/*.test.js
+import {execFileSync, spawn} from 'node:child_process';
+import path from 'node:path';
+import readline from 'node:readline';
+import {build} from './build.mjs';
+import {generatorArguments, jobs, prepareTree, readFacts, requireTools, runTool} from './cmake.mjs';
+import {compile} from './compile.mjs';
+import {listFiles, root} from './files.mjs';
+
+const total = {passed: 0, failed: 0, skipped: 0};
+
+function add(counts) {
+	for (const key of Object.keys(total)) total[key] += counts[key];
+}
+
+function formatCounts({passed, failed, skipped}) {
+	return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
+}
+
+/** Runs a step; one that throws counts as one failure. Returns whether it succeeded. */
+async function attempt(step) {
+	try {
+		await step();
+		return true;
+	} catch (error) {
+		console.log(`FAILED: ${error.message}`);
+		total.failed++;
+		return false;
+	}
+}
+
+function describeEnd(code, signal, minutes) {
+	if (code === 0) return '';
+	if (signal === 'SIGKILL') return `killed (out of memory, or over the limit of ${minutes} minutes)`;
+	return signal ?? `exit code ${code}`;
+}
+
+/** Runs a program and gives each line it prints to `onLine`. Resolves to how it ended: '' or the reason it failed. */
+function run(command, args, {env, minutes, onLine}) {
+	return new Promise(resolve => {
+		const child = spawn(command, args, {
+			cwd: root,
+			env: {...process.env, ...env},
+			stdio: ['ignore', 'pipe', 'inherit'],
+			timeout: minutes * 60_000,
+			killSignal: 'SIGKILL',
+		});
+		readline.createInterface({input: child.stdout}).on('line', onLine);
+		child.on('error', error => resolve(error.message));
+		child.on('close', (code, signal) => resolve(describeEnd(code, signal, minutes)));
+	});
+}
+
+/** Adds a program's counts, and one failure where it ended badly without reporting any. */
+function conclude(title, ending, counts, seconds) {
+	const unreported = !counts || (ending !== '' && counts.failed === 0);
+	if (unreported) console.log(`FAILED: ${title} ended without a full report: ${ending || 'no counts printed'}`);
+	const result = counts ?? {passed: 0, failed: 0, skipped: 0};
+	if (unreported) result.failed++;
+	add(result);
+	console.log(`${title}: ${formatCounts(result)} (${seconds.toFixed(0)} s)`);
+}
+
+async function runNative(program, title, env) {
+	const start = performance.now();
+	let counts;
+	const ending = await run(program, [], {
+		env: {UBSAN_OPTIONS: 'print_stacktrace=1', ...env},
+		minutes: 20,
+		onLine(line) {
+			const match = /^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/.exec(line);
+			if (match) counts = {passed: Number(match[1]), failed: Number(match[2]), skipped: Number(match[3] ?? 0)};
+			else if (!/ ok \([\d.]+ s\)$/.test(line)) console.log(`  ${line}`);
+		},
+	});
+	conclude(title, ending, counts, (performance.now() - start) / 1000);
+}
+
+async function runAva(folder) {
+	const start = performance.now();
+	const title = `API tests in ${folder}`;
+	const files = listFiles(folder).filter(
+		file => path.dirname(file) === path.normalize(folder) && file.endsWith('.test.js'),
+	);
+	if (files.length === 0) {
+		conclude(title, 'no test files', undefined, 0);
+		return;
+	}
+
+	const counts = {passed: 0, failed: 0, skipped: 0};
+	let showing = false;
+	const minutes = folder.endsWith('slow') ? 600 : 20;
+	const ava = path.join(root, 'node_modules', 'ava', 'entrypoints', 'cli.mjs');
+	const ending = await run(process.execPath, [ava, '--tap', `--timeout=${minutes}m`, ...files], {
+		env: {},
+		minutes,
+		onLine(line) {
+			const result = /^(?<not>not )?ok \d+ - (?<name>.*?)(?<skipped> # (SKIP|TODO).*)?$/.exec(line);
+			if (result) {
+				const {not, name, skipped} = result.groups;
+				const kind = skipped ? 'skipped' : not ? 'failed' : 'passed';
+				counts[kind]++;
+				showing = kind === 'failed';
+				if (kind !== 'passed') console.log(`  ${kind.toUpperCase()}: ${name}`);
+			} else if (showing && /^\s/.test(line)) {
+				console.log(`  ${line}`);
+			}
+		},
+	});
+	conclude(title, ending, counts, (performance.now() - start) / 1000);
+}
+
+/** Builds dllm_tests in a tree of its own, without Node; returns it and the instruction sets compiled into it. */
+function buildNativeTests(folder, sanitize = '') {
+	requireTools();
+	const options = [
+		'-DDLLM_TESTS=ON',
+		'-DDLLM_ADDON=OFF',
+		'-DDLLM_CUDA=off',
+		`-DDLLM_WERROR=${sanitize ? 'OFF' : 'ON'}`,
+		`-DDLLM_SANITIZE=${sanitize}`,
+	];
+	const tree = prepareTree(folder, options);
+	runTool(`Configuring ${folder}`, 'cmake', ['-S', root, '-B', tree, ...generatorArguments(), ...options]);
+	runTool(`Compiling ${folder}`, 'cmake', ['--build', tree, '--parallel', String(jobs)]);
+	return {program: path.join(tree, 'dllm_tests'), compiled: readFacts(tree).cpuPaths};
+}
+
+function printedLines(program, option) {
+	return execFileSync(program, [option], {encoding: 'utf8'}).split('\n').filter(Boolean);
+}
+
+/** Runs the native tests of one build on those of the wanted instruction sets that this CPU has. */
+async function testNative(title, folder, sanitize, choosePaths) {
+	let tests;
+	let usable;
+	const built = await attempt(() => {
+		tests = buildNativeTests(folder, sanitize);
+		usable = printedLines(tests.program, '--paths');
+	});
+	if (!built) return;
+	for (const cpu of choosePaths(usable, tests.compiled)) {
+		if (usable.includes(cpu)) {
+			await runNative(tests.program, `${title}, ${cpu}`, {DLLM_CPU: cpu});
+		} else {
+			const skipped = printedLines(tests.program, '--list').length;
+			console.log(`${title}, ${cpu}: SKIPPED, this CPU cannot run ${cpu} (${skipped} tests)`);
+			add({passed: 0, failed: 0, skipped});
+		}
+	}
+}
+
+const slow = process.argv.includes('--slow');
+const ready = (await attempt(() => build({werror: true}))) && (await attempt(compile));
+if (slow) {
+	await testNative('Native tests, thread sanitizer', 'tests-thread-sanitized', 'thread', usable => usable.slice(0, 1));
+} else {
+	await testNative('Native tests', 'tests', '', (_, compiled) => compiled);
+	await testNative('Native tests, sanitized', 'tests-sanitized', 'address,undefined', usable => [
+		...new Set([usable[0], 'portable']),
+	]);
+}
+
+if (ready) await attempt(() => runAva(slow ? 'dist/test/slow' : 'dist/test'));
+console.log(formatCounts(total));
+process.exitCode = total.failed > 0 ? 1 : 0;

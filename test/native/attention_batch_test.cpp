@@ -1,0 +1,93 @@
+// A sequence's attention has the same bits alone as padded within a ragged batch.
+#include "cpu/backend.h"
+#include "cpu/kernels.h"
+#include "op_run.h"
+#include "test.h"
+
+namespace dllm {
+namespace {
+
+using namespace test;
+using reference::Matrix;
+
+constexpr int64_t LENGTH = 200, HEADS = 4, KV_HEADS = 2;
+const std::vector<int32_t> LENGTHS = {200, 65, 7, 64, 129};
+
+enum Result { OUT, DQ, DK, DV, RESULTS };
+
+// The first `rows` rows of sequence b in each of the padded inputs.
+Matrix<float> sequence(const Matrix<float>& all, int64_t b, int64_t rows) {
+    Matrix<float> one(rows, all.cols);
+    std::copy_n(all.data.data() + b * LENGTH * all.cols, rows * all.cols, one.data.data());
+    return one;
+}
+
+struct Inputs {
+    Matrix<float> q, k, v, dout;
+
+    explicit Inputs(int64_t head_width) {
+        Random random(41);
+        const int64_t rows = int64_t(LENGTHS.size()) * LENGTH;
+        q = random.normal<float>(rows, HEADS * head_width);
+        k = random.normal<float>(rows, KV_HEADS * head_width);
+        v = random.normal<float>(rows, KV_HEADS * head_width);
+        dout = random.normal<float>(rows, HEADS * head_width);
+    }
+    Inputs(const Inputs& all, int64_t b, int64_t rows)
+        : q(sequence(all.q, b, rows)), k(sequence(all.k, b, rows)), v(sequence(all.v, b, rows)),
+          dout(sequence(all.dout, b, rows)) {}
+};
+
+// The bits of out, dq, dk and dv of a batch of sequences padded to `length`.
+std::vector<std::vector<uint32_t>> attend(Backend& backend, AttentionKind kind, const Inputs& inputs, int64_t length,
+                                          const std::vector<int32_t>& lengths) {
+    OpRun run(backend, Placement::tight, false);
+    AttentionSpec spec;
+    spec.kind = kind;
+    const int64_t batch = inputs.q.rows / length;
+    const TileMap map = make_tile_map(spec, batch, length, length, 0);
+    const Tensor tiles = run.table("tiles", map.tiles, map.query_tiles).tensor;
+    std::vector<int32_t> halves;
+    for (const uint64_t word : map.bits) halves.insert(halves.end(), {int32_t(word), int32_t(word >> 32)});
+    const int64_t blocks = int64_t(map.bits.size()) / TileMap::TILE;
+    const Tensor bits = blocks > 0 ? run.table("bits", halves, blocks).tensor : Tensor{};
+    const AttentionShape shape{batch,    length, length, 0,    HEADS,
+                               KV_HEADS, inputs.q.cols / HEADS, map.masks, tiles, bits,
+                               lengths.empty() ? Tensor{} : run.input("lengths", lengths).tensor};
+    const Tensor q = run.input("q", inputs.q).tensor, k = run.input("k", inputs.k).tensor;
+    const Tensor v = run.input("v", inputs.v).tensor, dout = run.input("dout", inputs.dout).tensor;
+    const Tensor log_sum_exp = run.written("log_sum_exp", batch * HEADS, length).tensor;
+    const Tensor out = run.written("out", q.rows, q.cols).tensor, dq = run.written("dq", q.rows, q.cols).tensor;
+    const Tensor dk = run.written("dk", k.rows, k.cols).tensor, dv = run.written("dv", k.rows, k.cols).tensor;
+    backend.attention_forward(out, log_sum_exp, q, k, v, shape);
+    backend.attention_backward(dq, dk, dv, dout, q, k, v, out, log_sum_exp, shape);
+    return {run.bits(out), run.bits(dq), run.bits(dk), run.bits(dv)};
+}
+
+TEST(attention_sequences_do_not_depend_on_the_batch) {
+    for (const std::string& path : usable_paths()) {
+        const auto backend = make_cpu_backend(path);
+        for (const AttentionKind kind : {AttentionKind::full, AttentionKind::causal}) {
+            for (const int64_t head_width : {8, 33, 64}) {
+                const Inputs inputs(head_width);
+                const auto together = attend(*backend, kind, inputs, LENGTH, LENGTHS);
+                for (int64_t b = 0; b < int64_t(LENGTHS.size()); b++) {
+                    const auto alone = attend(*backend, kind, Inputs(inputs, b, LENGTHS[b]), LENGTHS[b], {});
+                    for (int result = OUT; result < RESULTS; result++) {
+                        const int64_t width = int64_t(alone[result].size()) / LENGTHS[b];
+                        const auto begin = together[result].begin() + b * LENGTH * width;
+                        if (std::equal(alone[result].begin(), alone[result].end(), begin)) continue;
+                        const char* names[] = {"out", "dq", "dk", "dv"};
+                        throw Failure{join(path, kind == AttentionKind::full ? ", full" : ", causal", ", head width ",
+                                           head_width, ", length ", LENGTHS[b], ": ", names[result],
+                                           " has other bits alone"),
+                                      std::source_location::current()};
+                    }
+                }
+            }
+        }
+    }
+}
+
+}  // namespace
+}  // namespace dllm

@@ -1,0 +1,184 @@
+// The whole model: gradients against finite differences, checkpoints, training and resuming, sampling in company.
+#include "model.h"
+
+#include "sampler.h"
+#include "small_model.h"
+#include "test.h"
+#include "trainer.h"
+
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <unistd.h>
+#include <vector>
+
+using namespace dllm;
+
+namespace {
+
+// A folder of its own, removed at the end of the test.
+struct TemporaryFolder {
+    std::filesystem::path path =
+        std::filesystem::temp_directory_path() / ("dllm-test-" + std::to_string(getpid()) + "-model");
+    TemporaryFolder() { std::filesystem::create_directories(path); }
+    ~TemporaryFolder() { std::filesystem::remove_all(path); }
+    std::string file(const char* name) const { return (path / name).string(); }
+};
+
+Batch masked_batch(const ModelConfig& config, int64_t batch_size, int64_t length) {
+    Batch batch;
+    batch.batch = batch_size, batch.length = length;
+    for (int64_t i = 0; i < batch_size * length; i++) {
+        const bool is_masked = i % 3 != 0;
+        const int32_t clean = int32_t(i * 7 % 18);
+        batch.tokens.push_back(is_masked ? config.mask_token_id : clean);
+        batch.targets.push_back(clean);
+        batch.loss_weights.push_back(is_masked ? 0.01f * float(1 + i % 5) : 0.0f);
+    }
+    return batch;
+}
+
+TrainConfig train_config() {
+    TrainConfig config{};
+    config.batch_size = 4, config.context_length = 16, config.seed = 1, config.eval_batches = 2;
+    config.objective = {ObjectiveKind::masked, 1e-3, 0.1};
+    config.optimizer = {0.9f, 0.99f, 1e-8f, 0.1f, 1.0f};
+    config.learning_rate = {LearningRateSchedule::cosine, 3e-3, 3e-4, 2, 20};
+    return config;
+}
+
+Dataset periodic_dataset() {
+    std::vector<int32_t> tokens(400);
+    for (size_t i = 0; i < tokens.size(); i++) tokens[i] = int32_t(i % 6);
+    return Dataset(std::move(tokens));
+}
+
+std::vector<float> all_weights(const Model& model) {
+    std::vector<float> values(static_cast<size_t>(model.parameters().size));
+    model.backend().download(values.data(), model.weights());
+    return values;
+}
+
+std::vector<int32_t> sample(const std::shared_ptr<Model>& model, const SampleConfig& config,
+                            std::vector<SampleRequest> requests, size_t index) {
+    Sampler sampler(model, config, std::move(requests));
+    sampler.run(std::atomic<bool>(false));
+    return sampler.canvases()[index].tokens();
+}
+
+}  // namespace
+
+TEST(model_gradients_match_finite_differences_along_random_directions) {
+    for (const Naming naming : ALL_NAMINGS) {
+        const std::shared_ptr<Model> model = small_model(naming);
+        Batch batch = masked_batch(model->config(), 2, 13);
+        if (naming == Naming::llama) batch.attention.kind = AttentionKind::causal;
+        if (naming == Naming::llada) batch.lengths = {13, 13};
+        const Model::LossAndGradients exact = model->loss_and_gradients(batch);
+        const std::vector<float> weights = all_weights(*model);
+        for (uint64_t trial = 0; trial < 4; trial++) {
+            // Along its own direction a gradient is large, so that float32 rounding of the loss matters little.
+            std::vector<double> direction(weights.size());
+            double slope = 0;
+            for (size_t i = 0; i < weights.size(); i++) {
+                const bool chosen = trial == 0 || random_bits(philox_key(trial, 0), Stream::init, 0, 0, uint32_t(i)) % 2 == 0;
+                direction[i] = chosen ? exact.gradients[i] : 0.0;
+                slope += direction[i] * double(exact.gradients[i]);
+            }
+            const double h = 2e-3 / std::sqrt(slope);
+            auto loss_at = [&](double scale) {
+                std::vector<float> moved(weights.size());
+                for (size_t i = 0; i < weights.size(); i++) moved[i] = float(weights[i] + scale * direction[i]);
+                model->backend().upload(model->weights(), moved.data());
+                return double(model->loss_and_gradients(batch).loss);
+            };
+            const double difference = (loss_at(h) - loss_at(-h)) / (2 * h);
+            check_close(difference / slope, 1.0, 5e-3, "directional derivative");
+        }
+    }
+}
+
+TEST(model_saves_and_loads_bit_equal_weights) {
+    const TemporaryFolder folder;
+    for (const Naming naming : ALL_NAMINGS) {
+        const std::shared_ptr<Model> model = small_model(naming);
+        model->save(folder.file("model.safetensors"));
+        const Model loaded(make_cpu_backend(), model->config(), folder.file("model.safetensors"));
+        CHECK(all_weights(loaded) == all_weights(*model));
+        ModelConfig other = model->config();
+        other.mlp_width++;
+        check_throws([&] { Model(make_cpu_backend(), other, folder.file("model.safetensors")); }, ErrorCode::checkpoint, "shape");
+        other = model->config();
+        other.layers--;
+        check_throws([&] { Model(make_cpu_backend(), other, folder.file("model.safetensors")); }, ErrorCode::checkpoint,
+                     "not part of the configured model");
+        other.layers += 2;
+        check_throws([&] { Model(make_cpu_backend(), other, folder.file("model.safetensors")); }, ErrorCode::checkpoint, "missing");
+    }
+    check_throws([&] { Model(make_cpu_backend(), small_config(Naming::gpt2), folder.file("absent.safetensors")); },
+                 ErrorCode::checkpoint, "absent.safetensors");
+}
+
+TEST(rows_without_weight_and_padding_do_not_change_the_loss) {
+    const std::shared_ptr<Model> model = small_model(Naming::llama);
+    const Batch short_batch = masked_batch(model->config(), 1, 9);
+    Batch padded = short_batch;
+    padded.length = 14, padded.lengths = {9};
+    padded.tokens.resize(14, 3), padded.targets.resize(14, -1), padded.loss_weights.resize(14, 0);
+    const Model::LossAndGradients a = model->loss_and_gradients(short_batch), b = model->loss_and_gradients(padded);
+    check_close(b.loss, a.loss, 1e-6, "loss");
+    check_close(b.gradients, a.gradients, 1e-5, "gradients");
+}
+
+TEST(training_lowers_the_bound_and_resumes_bit_equal) {
+    const TemporaryFolder folder;
+    const Dataset dataset = periodic_dataset();
+    const std::shared_ptr<Model> model = small_model(Naming::llama, 3);
+    Trainer trainer(model, train_config());
+    const Evaluation before = trainer.evaluate(dataset);
+    for (int step = 0; step < 10; step++) trainer.step(dataset);
+    model->save(folder.file("model.safetensors"));
+    trainer.save(folder.file("optimizer.safetensors"));
+    std::vector<double> losses;
+    for (int step = 10; step < 20; step++) losses.push_back(trainer.step(dataset).loss);
+    const Evaluation after = trainer.evaluate(dataset);
+    CHECK(after.nll < before.nll - 0.2);
+
+    const auto resumed_model = std::make_shared<Model>(make_cpu_backend(), model->config(), folder.file("model.safetensors"));
+    Trainer resumed(resumed_model, train_config());
+    resumed.load(folder.file("optimizer.safetensors"));
+    check_equal(resumed.completed_steps(), 10, "completed steps");
+    for (const double loss : losses) CHECK(resumed.step(dataset).loss == loss);
+    CHECK(all_weights(*resumed_model) == all_weights(*model));
+    check_throws([&] { resumed.load(folder.file("model.safetensors")); }, ErrorCode::checkpoint, "first_moment");
+}
+
+TEST(samples_are_the_same_alone_and_in_any_company) {
+    const std::shared_ptr<Model> model = small_model(Naming::llama, 4);
+    for (const double temperature : {0.0, 1.0}) {
+        const SampleConfig config{8, 4, temperature, Remasking::low_confidence};
+        std::vector<SampleRequest> requests;
+        for (int64_t i = 0; i < 8; i++) {
+            SampleRequest request{std::vector<int32_t>(size_t(i), 1), i, 11, uint64_t(i)};
+            request.tokens.resize(size_t(i + 8), model->config().mask_token_id);
+            requests.push_back(request);
+        }
+        for (size_t i = 0; i < requests.size(); i++) {
+            const std::vector<int32_t> alone = sample(model, config, {requests[i]}, 0);
+            CHECK(alone == sample(model, config, requests, i));
+            for (size_t t = 0; t < alone.size(); t++) CHECK(alone[t] != model->config().mask_token_id);
+            CHECK(std::equal(alone.begin(), alone.begin() + requests[i].prompt_length, requests[i].tokens.begin()));
+        }
+    }
+    check_throws([&] { Sampler(model, {8, 4, -1.0, Remasking::random}, {{{18}, 0, 0, 0}}); }, ErrorCode::config, "temperature");
+    check_throws([&] { Sampler(model, {8, 4, 0.0, Remasking::random}, {}); }, ErrorCode::config, "no requests");
+}
+
+TEST(sampler_stops_when_aborted) {
+    const std::shared_ptr<Model> model = small_model(Naming::gpt2);
+    Sampler sampler(model, {4, 4, 0.0, Remasking::random}, {{{18, 18, 18, 18}, 0, 0, 0}});
+    check_throws([&] { sampler.run(std::atomic<bool>(true)); }, ErrorCode::aborted);
+    const std::vector<Frame> frames = sampler.step();
+    check_equal(frames[0].positions.size(), size_t(1), "committed positions");
+    CHECK(frames[0].confidences[0] > 0 && frames[0].confidences[0] <= 1);
+}

@@ -1,0 +1,67 @@
+// Gathers the op cases and runs them.
+#include "op_cases.h"
+
+#include "error.h"
+#include "test.h"
+
+namespace dllm::test {
+
+const OpCases& op_cases() {
+    static const OpCases all = [] {
+        OpCases cases;
+        add_row_cases(cases);
+        add_matmul_cases(cases);
+        add_activation_cases(cases);
+        add_attention_cases(cases);
+        add_loss_cases(cases);
+        add_predict_cases(cases);
+        return cases;
+    }();
+    return all;
+}
+
+std::string case_name(const std::string& op, std::initializer_list<int64_t> sizes) {
+    std::string name = op;
+    const char* separator = " ";
+    for (const int64_t size : sizes) {
+        name += separator + std::to_string(size);
+        separator = " x ";
+    }
+    return name;
+}
+
+namespace {
+
+std::string differences(OpRun& run, const OpCase& op_case, const char* placement) {
+    std::string all;
+    for (const OperandResult& result : run.results()) {
+        if (result.fault.empty() && result.error <= op_case.tolerance) continue;
+        const std::string what =
+            result.fault.empty() ? join("error ", result.error, " > ", op_case.tolerance) : result.fault;
+        all += join("\n    ", op_case.name, placement, ", ", result.name, ": ", what);
+    }
+    return all;
+}
+
+}  // namespace
+
+std::string op_case_differences(Backend& backend, const OpCase& op_case) {
+    try {
+        OpRun tight(backend, Placement::tight, true), strided(backend, Placement::strided, false);
+        op_case.run(tight);
+        const std::string found = differences(tight, op_case, "");
+        op_case.run(strided);
+        strided.share_twins(tight);
+        return found + differences(strided, op_case, ", strided");
+    } catch (const Error& error) {
+        return join("\n    ", op_case.name, ": threw ", error.what());
+    }
+}
+
+void run_op_cases(Backend& backend) {
+    std::string all;
+    for (const OpCase& op_case : op_cases()) all += op_case_differences(backend, op_case);
+    if (!all.empty()) throw Failure{join(backend.name(), " differs from the twins", all), std::source_location::current()};
+}
+
+}  // namespace dllm::test

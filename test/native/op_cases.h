@@ -1,0 +1,38 @@
+// The one list of op cases, for every backend: what to run on awkward shapes, and how far from its twin it may be.
+#pragma once
+
+#include "op_run.h"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace dllm::test {
+
+struct OpCase {
+    std::string name;
+    double tolerance;  // of the relative Frobenius error of each float output against the double twin
+    std::function<void(OpRun&)> run;
+};
+
+using OpCases = std::vector<OpCase>;
+
+const OpCases& op_cases();
+
+// Runs a case in tight and in strided buffers and says all that was wrong; empty if nothing was.
+std::string op_case_differences(Backend& backend, const OpCase& op_case);
+
+// Runs every case; throws a test failure that lists all that was wrong.
+void run_op_cases(Backend& backend);
+
+// "op 3 x 65 x 2"
+std::string case_name(const std::string& op, std::initializer_list<int64_t> sizes);
+
+void add_row_cases(OpCases& cases);         // op_cases_rows.cpp: embedding, norms, gather and scatter
+void add_matmul_cases(OpCases& cases);      // op_cases_matmul.cpp
+void add_activation_cases(OpCases& cases);  // op_cases_activation.cpp
+void add_attention_cases(OpCases& cases);   // op_cases_attention.cpp: queries and keys, attention
+void add_loss_cases(OpCases& cases);        // op_cases_loss.cpp: cross-entropy, optimizer
+void add_predict_cases(OpCases& cases);     // op_cases_predict.cpp
+
+}  // namespace dllm::test

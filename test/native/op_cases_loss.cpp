@@ -1,0 +1,110 @@
+// Op cases: the cross-entropy, the gradient norm and AdamW.
+#include "op_cases.h"
+#include "reference/loss.h"
+#include "reference/optimizer.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace dllm::test {
+namespace {
+
+enum class Logits { normal, huge, equal };
+
+void add_cross_entropy(OpCases& cases, int64_t M, int64_t V, Logits kind, bool only_zero_weights = false) {
+    const char* kind_name[] = {"", " huge", " equal"};
+    const std::string name = case_name("cross_entropy", {M, V}) + kind_name[int(kind)] +
+                             (only_zero_weights ? " of weight 0" : "");
+    cases.push_back({name, 2e-6, [=](OpRun& run) {
+        reference::Matrix<float> values = run.random.normal<float>(M, V, 3), row_weights(1, M);
+        for (float& logit : values.data) {
+            if (kind == Logits::huge) logit = float(run.random.real(-1e4, 1e4));
+            if (kind == Logits::equal) logit = -7.5f;
+        }
+        for (int64_t m = 0; m < M; m++) {
+            row_weights(0, m) = m % 3 == 1 || only_zero_weights ? 0.0f : float(run.random.real(0.1, 5));
+        }
+        Operand& logits = run.changed("logits", values);
+        Operand& weights = run.input("weights", row_weights);
+        // The first target is the least likely: a target of probability 1 has a gradient no float can resolve.
+        std::vector<int32_t> ids = run.random.integers(M, int32_t(V));
+        if (M > 0) ids[0] = int32_t(std::min_element(values.data.begin(), values.data.begin() + V) - values.data.begin());
+        Integers& targets = run.input("targets", ids);
+        Operand& loss = run.changed("loss", run.random.normal<float>(1, 1));
+        run.backend.cross_entropy(loss.tensor, logits.tensor, targets.tensor, weights.tensor);
+        run.twin([&] { reference::cross_entropy(loss.twin, logits.twin, targets.twin, weights.twin); });
+    }});
+}
+
+void add_global_norm(OpCases& cases, int64_t rows, int64_t cols, double scale) {
+    cases.push_back({case_name("global_norm", {rows, cols}) + (scale == 0 ? " of zeros" : ""), 1e-6, [=](OpRun& run) {
+        run.contiguous();
+        Operand& x = run.input("x", run.random.normal<float>(rows, cols, scale));
+        Operand& out = run.written("out", 1, 1);
+        run.backend.global_norm(out.tensor, x.tensor);
+        run.twin([&] { reference::global_norm(out.twin, x.twin); });
+    }});
+}
+
+AdamWStep adamw_step(int64_t number, float weight_decay, float gradient_clip) {
+    constexpr float BETA1 = 0.9f, BETA2 = 0.99f;
+    return {0.01f,
+            BETA1,
+            BETA2,
+            1e-8f,
+            weight_decay,
+            float(1 - std::pow(double(BETA1), double(number))),
+            float(1 - std::pow(double(BETA2), double(number))),
+            gradient_clip};
+}
+
+// Weights as small as the updates, so that an error in an update is not lost in them.
+void add_adamw(OpCases& cases, int64_t rows, int64_t cols, float weight_decay, float gradient_clip, int64_t steps) {
+    const std::string name = case_name("adamw", {rows, cols, steps}) + (weight_decay > 0 ? " decay" : "") +
+                             (gradient_clip > 0 ? " clip " + std::to_string(gradient_clip) : "");
+    cases.push_back({name, 2e-6, [=](OpRun& run) {
+        run.contiguous();
+        Operand& weights = run.changed("weights", run.random.normal<float>(rows, cols, 0.02));
+        Operand& first_moment = run.changed("first_moment", reference::Matrix<float>(rows, cols));
+        Operand& second_moment = run.changed("second_moment", reference::Matrix<float>(rows, cols));
+        for (int64_t step = 1; step <= steps; step++) {
+            Operand& gradients = run.input("gradients", run.random.normal<float>(rows, cols));
+            // Below, then above the clip.
+            Operand& norm = run.input("gradient_norm", reference::Matrix<float>(1, 1, step % 2 == 0 ? 7.0f : 0.25f));
+            const AdamWStep adamw = adamw_step(step, weight_decay, gradient_clip);
+            run.backend.adamw(weights.tensor, first_moment.tensor, second_moment.tensor, gradients.tensor, norm.tensor,
+                              adamw);
+            run.twin([&] {
+                reference::adamw(weights.twin, first_moment.twin, second_moment.twin, gradients.twin, norm.twin, adamw);
+            });
+        }
+    }});
+}
+
+}  // namespace
+
+void add_loss_cases(OpCases& cases) {
+    for (const int64_t M : {0, 1, 5, 300}) {
+        for (const int64_t V : {1, 2, 66, 1003}) {
+            add_cross_entropy(cases, M, V, Logits::normal);
+            add_cross_entropy(cases, M, V, Logits::huge);
+        }
+    }
+    add_cross_entropy(cases, 5, 66, Logits::equal);
+    add_cross_entropy(cases, 5, 66, Logits::normal, true);
+
+    add_global_norm(cases, 1, 1, 1);
+    add_global_norm(cases, 3, 333, 100);
+    add_global_norm(cases, 257, 1001, 1e-3);
+    add_global_norm(cases, 7, 11, 0);
+
+    for (const float clip : {0.0f, 1.0f}) {
+        for (const float decay : {0.0f, 0.1f}) {
+            add_adamw(cases, 1, 1, decay, clip, 4);
+            add_adamw(cases, 3, 37, decay, clip, 5);
+            add_adamw(cases, 130, 301, decay, clip, 2);
+        }
+    }
+}
+
+}  // namespace dllm::test

@@ -1,0 +1,143 @@
+// Op cases: embedding, norms, and the gathering and scattering of rows.
+#include "op_cases.h"
+#include "reference/embedding.h"
+#include "reference/loss.h"
+#include "reference/norm.h"
+
+namespace dllm::test {
+namespace {
+
+constexpr double EXACT = 0;
+constexpr float EPS = 1e-5f;
+
+struct RowShape {
+    int64_t rows, cols;
+};
+
+// None, one, odd, around a vector, over a tile of 64, over a chunk of 256 rows, and enough work for several threads.
+constexpr RowShape ROW_SHAPES[] = {{0, 5}, {1, 1}, {3, 1}, {1, 17}, {5, 33}, {65, 64}, {257, 15}, {4, 1025}, {600, 130}};
+
+// Half of all tokens are one id, as in a batch of mask tokens.
+std::vector<int32_t> half_masked(Random& random, int64_t count, int32_t vocab_size) {
+    std::vector<int32_t> tokens = random.integers(count, vocab_size);
+    for (int32_t& token : tokens) token = random.bits() % 2 == 0 ? vocab_size - 1 : token;
+    return tokens;
+}
+
+void add_embedding(OpCases& cases, RowShape shape, bool with_positions) {
+    const auto [N, C] = shape;
+    const int32_t V = 67, P = int32_t(N) + 3;
+    const std::string suffix = with_positions ? " with positions" : "";
+    cases.push_back({case_name("embedding_forward", {N, C}) + suffix, 1e-7, [=](OpRun& run) {
+        Integers& tokens = run.input("tokens", half_masked(run.random, N, V));
+        Integers& positions = run.input("positions", run.random.integers(N, P));
+        Operand& token_table = run.input("token_table", run.random.normal<float>(V, C));
+        Operand& position_table =
+            with_positions ? run.input("position_table", run.random.normal<float>(P, C)) : run.absent();
+        Operand& out = run.written("out", N, C);
+        run.backend.embedding_forward(out.tensor, tokens.tensor, positions.tensor, token_table.tensor,
+                                      position_table.tensor);
+        run.twin([&] {
+            reference::embedding_forward(out.twin, tokens.twin, positions.twin, token_table.twin, position_table.twin);
+        });
+    }});
+    cases.push_back({case_name("embedding_backward", {N, C}) + suffix, 1e-6, [=](OpRun& run) {
+        Integers& tokens = run.input("tokens", half_masked(run.random, N, V));
+        Integers& positions = run.input("positions", run.random.integers(N, P));
+        Operand& dout = run.input("dout", run.random.normal<float>(N, C));
+        Operand& dtoken_table = run.changed("dtoken_table", run.random.normal<float>(V, C));
+        Operand& dposition_table =
+            with_positions ? run.changed("dposition_table", run.random.normal<float>(P, C)) : run.absent();
+        run.backend.embedding_backward(dtoken_table.tensor, dposition_table.tensor, dout.tensor, tokens.tensor,
+                                       positions.tensor);
+        run.twin([&] {
+            reference::embedding_backward(dtoken_table.twin, dposition_table.twin, dout.twin, tokens.twin,
+                                          positions.twin);
+        });
+    }});
+}
+
+// In a single column dx is rstd = eps^(-1/2) times a difference that is zero but for rounding.
+double layer_norm_tolerance(int64_t cols) {
+    return cols == 1 ? 5e-5 : 2e-6;
+}
+
+// A mean far from zero shows a variance computed as E[x^2] - E[x]^2.
+void add_layer_norm(OpCases& cases, RowShape shape, bool with_bias, double scale, double mean, double tolerance) {
+    const auto [N, C] = shape;
+    const std::string name = case_name("layer_norm", {N, C}) + (with_bias ? " bias" : "") + " mean " +
+                             std::to_string(int(mean));
+    cases.push_back({name, tolerance, [=](OpRun& run) {
+        Operand& x = run.input("x", run.random.normal<float>(N, C, scale, mean));
+        Operand& weight = run.input("weight", run.random.normal<float>(1, C));
+        Operand& bias = with_bias ? run.input("bias", run.random.normal<float>(1, C)) : run.absent();
+        Operand& dout = run.input("dout", run.random.normal<float>(N, C));
+        Operand &out = run.written("out", N, C), &mean_out = run.written("mean", 1, N);
+        Operand &rstd = run.written("rstd", 1, N), &dx = run.changed("dx", run.random.normal<float>(N, C));
+        Operand& dweight = run.changed("dweight", run.random.normal<float>(1, C));
+        Operand& dbias = with_bias ? run.changed("dbias", run.random.normal<float>(1, C)) : run.absent();
+        run.backend.layer_norm_forward(out.tensor, mean_out.tensor, rstd.tensor, x.tensor, weight.tensor, bias.tensor,
+                                       EPS);
+        run.backend.layer_norm_backward(dx.tensor, dweight.tensor, dbias.tensor, dout.tensor, x.tensor, weight.tensor,
+                                        mean_out.tensor, rstd.tensor);
+        run.twin([&] {
+            reference::layer_norm_forward(out.twin, mean_out.twin, rstd.twin, x.twin, weight.twin, bias.twin, EPS);
+            reference::layer_norm_backward(dx.twin, dweight.twin, dbias.twin, dout.twin, x.twin, weight.twin,
+                                           mean_out.twin, rstd.twin);
+        });
+    }});
+}
+
+void add_rms_norm(OpCases& cases, RowShape shape, double scale) {
+    const auto [N, C] = shape;
+    cases.push_back({case_name("rms_norm", {N, C}) + (scale == 1 ? "" : " scaled"), 2e-6, [=](OpRun& run) {
+        Operand& x = run.input("x", run.random.normal<float>(N, C, scale));
+        Operand& weight = run.input("weight", run.random.normal<float>(1, C));
+        Operand& dout = run.input("dout", run.random.normal<float>(N, C));
+        Operand &out = run.written("out", N, C), &rstd = run.written("rstd", 1, N);
+        Operand& dx = run.changed("dx", run.random.normal<float>(N, C));
+        Operand& dweight = run.changed("dweight", run.random.normal<float>(1, C));
+        run.backend.rms_norm_forward(out.tensor, rstd.tensor, x.tensor, weight.tensor, EPS);
+        run.backend.rms_norm_backward(dx.tensor, dweight.tensor, dout.tensor, x.tensor, weight.tensor, rstd.tensor);
+        run.twin([&] {
+            reference::rms_norm_forward(out.twin, rstd.twin, x.twin, weight.twin, EPS);
+            reference::rms_norm_backward(dx.twin, dweight.twin, dout.twin, x.twin, weight.twin, rstd.twin);
+        });
+    }});
+}
+
+void add_rows(OpCases& cases, RowShape shape) {
+    const auto [M, C] = shape;
+    const int32_t N = int32_t(2 * M + 1);
+    cases.push_back({case_name("gather_rows", {M, C}), EXACT, [=](OpRun& run) {
+        Integers& rows = run.input("rows", run.random.distinct(M, N));
+        Operand &x = run.input("x", run.random.normal<float>(N, C)), &out = run.written("out", M, C);
+        run.backend.gather_rows(out.tensor, x.tensor, rows.tensor);
+        run.twin([&] { reference::gather_rows(out.twin, x.twin, rows.twin); });
+    }});
+    cases.push_back({case_name("scatter_rows", {M, C}), 1e-7, [=](OpRun& run) {
+        Integers& rows = run.input("rows", run.random.distinct(M, N));
+        Operand& dout = run.input("dout", run.random.normal<float>(M, C));
+        Operand& dx = run.changed("dx", run.random.normal<float>(N, C));
+        run.backend.scatter_rows(dx.tensor, dout.tensor, rows.tensor);
+        run.twin([&] { reference::scatter_rows(dx.twin, dout.twin, rows.twin); });
+    }});
+}
+
+}  // namespace
+
+void add_row_cases(OpCases& cases) {
+    for (const RowShape shape : ROW_SHAPES) {
+        for (const bool with_positions : {false, true}) add_embedding(cases, shape, with_positions);
+        for (const bool with_bias : {false, true}) {
+            add_layer_norm(cases, shape, with_bias, 1, 0, layer_norm_tolerance(shape.cols));
+        }
+        add_rms_norm(cases, shape, 1);
+        add_rows(cases, shape);
+    }
+    add_layer_norm(cases, {9, 257}, true, 0.5, 100, 5e-5);
+    add_rms_norm(cases, {9, 257}, 1e-4);  // eps decides
+    add_rms_norm(cases, {9, 257}, 1e4);
+}
+
+}  // namespace dllm::test

@@ -1,0 +1,38 @@
+// Reference loops: the global gradient norm and AdamW.
+#pragma once
+
+#include "backend.h"
+#include "matrix.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace dllm::reference {
+
+// out = sqrt(sum of squares of x)
+template <typename Real>
+void global_norm(Matrix<Real>& out, const Matrix<Real>& x) {
+    Real square_sum = 0;
+    for (const Real value : x.data) square_sum += value * value;
+    out(0, 0) = std::sqrt(square_sum);
+}
+
+// g = gradient * min(1, clip / (norm + 1e-6)),  m = beta1 m + (1 - beta1) g,  v = beta2 v + (1 - beta2) g^2,
+// w = w - lr * decay * w - lr * (m / correction1) / (sqrt(v / correction2) + epsilon)
+template <typename Real>
+void adamw(Matrix<Real>& weights, Matrix<Real>& first_moment, Matrix<Real>& second_moment,
+           const Matrix<Real>& gradients, const Matrix<Real>& gradient_norm, const AdamWStep& step) {
+    const Real clip = Real(step.gradient_clip), rate = Real(step.learning_rate);
+    const Real beta1 = Real(step.beta1), beta2 = Real(step.beta2);
+    const Real scale = clip > 0 ? std::min(Real(1), clip / (gradient_norm(0, 0) + Real(1e-6))) : Real(1);
+    for (size_t i = 0; i < weights.data.size(); i++) {
+        const Real g = gradients.data[i] * scale;
+        Real &w = weights.data[i], &m = first_moment.data[i], &v = second_moment.data[i];
+        m = beta1 * m + (Real(1) - beta1) * g;
+        v = beta2 * v + (Real(1) - beta2) * g * g;
+        const Real denominator = std::sqrt(v / Real(step.bias_correction2)) + Real(step.epsilon);
+        w = w - rate * Real(step.weight_decay) * w - rate * (m / Real(step.bias_correction1)) / denominator;
+    }
+}
+
+}  // namespace dllm::reference

@@ -1,0 +1,53 @@
+// A backend whose ops are the float twins: slow, obviously right, and where the tests of the tests plant their faults.
+#pragma once
+
+#include "backend.h"
+
+namespace dllm::test {
+
+class ReferenceBackend : public Backend {
+public:
+    const char* name() const override { return "reference"; }
+
+    void* allocate(size_t bytes) override;
+    void release(void* data) override;
+    void upload(Tensor out, const void* host) override;
+    void download(void* host, Tensor x) override;
+    void zero(Tensor out) override;
+    void copy(Tensor out, Tensor x) override;
+
+    void embedding_forward(Tensor out, Tensor tokens, Tensor positions, Tensor token_table,
+                           Tensor position_table) override;
+    void embedding_backward(Tensor dtoken_table, Tensor dposition_table, Tensor dout, Tensor tokens,
+                            Tensor positions) override;
+    void layer_norm_forward(Tensor out, Tensor mean, Tensor rstd, Tensor x, Tensor weight, Tensor bias,
+                            float eps) override;
+    void layer_norm_backward(Tensor dx, Tensor dweight, Tensor dbias, Tensor dout, Tensor x, Tensor weight,
+                             Tensor mean, Tensor rstd) override;
+    void rms_norm_forward(Tensor out, Tensor rstd, Tensor x, Tensor weight, float eps) override;
+    void rms_norm_backward(Tensor dx, Tensor dweight, Tensor dout, Tensor x, Tensor weight, Tensor rstd) override;
+    void matmul_forward(Tensor out, Tensor x, Tensor weight, Tensor bias, Tensor residual,
+                        WeightLayout layout) override;
+    void matmul_backward_input(Tensor dx, Tensor dout, Tensor weight, WeightLayout layout) override;
+    void matmul_backward_weight(Tensor dweight, Tensor dbias, Tensor x, Tensor dout, WeightLayout layout) override;
+    void activation_forward(Tensor out, Tensor x, Activation kind) override;
+    void activation_backward(Tensor dx, Tensor dout, Tensor x, Activation kind) override;
+    void query_key_forward(Tensor qkv, Tensor rstd, Tensor positions, Tensor rotary_table,
+                           const HeadShape& shape) override;
+    void query_key_backward(Tensor dqkv, Tensor qkv, Tensor rstd, Tensor positions, Tensor rotary_table,
+                            const HeadShape& shape) override;
+    void attention_forward(Tensor out, Tensor log_sum_exp, Tensor q, Tensor k, Tensor v,
+                           const AttentionShape& shape) override;
+    void attention_backward(Tensor dq, Tensor dk, Tensor dv, Tensor dout, Tensor q, Tensor k, Tensor v, Tensor out,
+                            Tensor log_sum_exp, const AttentionShape& shape) override;
+    void gather_rows(Tensor out, Tensor x, Tensor rows) override;
+    void scatter_rows(Tensor dx, Tensor dout, Tensor rows) override;
+    void cross_entropy(Tensor loss, Tensor logits, Tensor targets, Tensor weights) override;
+    void global_norm(Tensor out, Tensor x) override;
+    void adamw(Tensor weights, Tensor first_moment, Tensor second_moment, Tensor gradients, Tensor gradient_norm,
+               const AdamWStep& step) override;
+    void predict_tokens(Tensor tokens, Tensor confidence, Tensor logits, const DrawKey* draws,
+                        const PredictOptions& options) override;
+};
+
+}  // namespace dllm::test
