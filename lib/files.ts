@@ -1,4 +1,4 @@
-// Writes files and folders so that a crash leaves the old or the new content and nothing between; reads JSON with errors that say where.
+// Writes files and folders so that a crash leaves the old or the new content; reads JSON with errors that say where.
 import {isUtf8} from 'node:buffer';
 import {randomBytes} from 'node:crypto';
 import {lstat, mkdir, open, readdir, rename, rm} from 'node:fs/promises';
@@ -36,7 +36,7 @@ export async function writeFileAtomic(file: string, data: string | Uint8Array): 
 export type WriteFolderOptions = {
 	/** Whether an existing folder is replaced. @default false */
 	readonly overwrite?: boolean;
-	/** A file that a folder must contain to be replaced (an empty folder may always be), so that no foreign folder is ever deleted. */
+	/** A file that a folder must contain, unless it is empty, to be replaced: no foreign folder is ever deleted. */
 	readonly marker?: string;
 	/** Class of the errors thrown. @default DataError */
 	readonly error?: ErrorClass;

@@ -11,9 +11,9 @@
 namespace dllm {
 namespace {
 
-// Confidences are compared in steps of 2^-14: rounding noise of the forward pass then decides no choice.
+// Confidences are compared in steps of 2^-16: rounding noise of the forward pass then decides no choice.
 float rounded(float confidence) {
-    return std::nearbyint(confidence * 0x1p14f) * 0x1p-14f;
+    return std::nearbyint(confidence * 0x1p16f) * 0x1p-16f;
 }
 
 std::string number(int64_t value) { return std::to_string(value); }

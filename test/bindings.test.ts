@@ -1,139 +1,34 @@
-// The native addon as lib/ sees it: argument checks, promises and their codes, disposal, threads and memory.
-import {type SpawnSyncReturns, spawnSync} from 'node:child_process';
+// The native addon as lib/ sees it: its exports, what it computes, its argument checks and error codes.
 import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
-import {setTimeout as delay} from 'node:timers/promises';
-import {Worker} from 'node:worker_threads';
 import test, {type ExecutionContext} from 'ava';
-import {loadNative} from '../lib/native.js';
 import type {
 	NativeBatch,
 	NativeModel,
 	NativeModelConfig,
 	NativeModule,
 	NativeSampler,
-	NativeTrainConfig,
 	NativeTrainer,
 } from '../lib/native-types.js';
-
-const native = loadNative();
-const MASK = 59;
-const norm = {kind: 'rms', eps: 1e-5, bias: false} as const;
-
-const small: NativeModelConfig = {
-	naming: 'llama',
-	layers: 2,
-	heads: 2,
-	kvHeads: 2,
-	width: 32,
-	mlpWidth: 64,
-	vocabSize: 60,
-	contextLength: 64,
-	maskTokenId: MASK,
-	norm,
-	finalNorm: norm,
-	positions: 'rotary',
-	rotaryTheta: 1e4,
-	qkvBias: true,
-	attentionOutputBias: true,
-	mlpBias: true,
-	headBias: false,
-	mlp: 'gelu',
-	tiedHead: true,
-	queryKeyNorm: true,
-	queryKeyNormEps: 1e-5,
-	init: 'normal',
-	initStd: 0.02,
-};
-
-// One training step takes long enough to act while it runs.
-const large: NativeModelConfig = {...small, layers: 4, heads: 4, kvHeads: 4, width: 256, mlpWidth: 1024, contextLength: 256};
-
-const training: NativeTrainConfig = {
-	batchSize: 4,
-	contextLength: 32,
-	seed: 1,
-	objective: {kind: 'masked', minTime: 1e-3, randomLengthFraction: 0.01},
-	optimizer: {beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, gradientClip: 1},
-	learningRate: {schedule: 'cosine', peak: 1e-3, minimum: 1e-4, warmupSteps: 2, steps: 100},
-	evalBatches: 2,
-};
-const slowTraining: NativeTrainConfig = {...training, batchSize: 8, contextLength: 256};
-
-const sampling = {steps: 32, blockLength: 32, temperature: 0, remasking: 'low_confidence'} as const;
-const request = {tokens: new Int32Array(34).fill(MASK).fill(1, 0, 2), promptLength: 2, seed: 0, index: 0};
-const longSampling = {...sampling, steps: 224, blockLength: 224};
-const longRequest = {...request, tokens: new Int32Array(226).fill(MASK).fill(1, 0, 2)};
-
-const dataset = native.datasetFromTokens(Int32Array.from({length: 5000}, (_, index) => (index * 7) % MASK));
-const batch: NativeBatch = {
-	batch: 2,
-	length: 8,
-	tokens: new Int32Array(16),
-	targets: new Int32Array(16).fill(3),
-	lossWeights: new Float32Array(16).fill(1 / 16),
-	attention: {kind: 'full'},
-	positions: null,
-	lengths: null,
-};
-
-async function createModel(t: ExecutionContext, config = small): Promise<NativeModel> {
-	const model = await native.createModel(config, 'cpu', {seed: 1});
-	t.teardown(async () => {
-		model.dispose();
-		await model.disposed();
-	});
-	return model;
-}
-
-type Failure = Error & {readonly code: string};
-
-/** How a promise that must reject does it. */
-async function failure(t: ExecutionContext, promise: Promise<unknown>): Promise<Failure> {
-	return t.throwsAsync(promise) as Promise<Failure>;
-}
-
-/** 'done', or the code of the rejection. */
-async function outcome(promise: Promise<unknown>): Promise<string> {
-	return promise.then(
-		() => 'done',
-		(error: Failure) => error.code,
-	);
-}
+import {
+	batch,
+	createModel,
+	dataset,
+	type Failure,
+	failure,
+	MASK,
+	native,
+	request,
+	sampling,
+	small,
+	training,
+} from './bindings-support.js';
 
 function makeFolder(t: ExecutionContext): string {
 	const folder = mkdtempSync(path.join(tmpdir(), 'dllm-bindings-'));
 	t.teardown(() => rmSync(folder, {recursive: true}));
 	return folder;
-}
-
-// Code of its own thread or process: `native` and what follows is in scope.
-const loader = JSON.stringify(new URL('../lib/native.js', import.meta.url).href);
-const prelude = `
-	const {loadNative} = await import(${loader});
-	const native = loadNative();
-	const {large, small, slowTraining, MASK} = ${JSON.stringify({large, small, slowTraining, MASK})};
-	const dataset = native.datasetFromTokens(new Int32Array(5000));
-`;
-
-function runProcess(code: string, ...flags: string[]): SpawnSyncReturns<string> {
-	const args = [...flags, '--input-type=module', '--eval', code];
-	return spawnSync(process.execPath, args, {encoding: 'utf8', timeout: 120_000});
-}
-
-/** A worker that posts a message when `code` calls `ready()`; resolves then. */
-async function startWorker(code: string): Promise<Worker> {
-	const source = `const {parentPort} = require('node:worker_threads');
-		const ready = () => parentPort.postMessage('ready');
-		(async () => {${prelude}${code}})();`;
-	const worker = new Worker(source, {eval: true});
-	await new Promise((resolve, reject) => {
-		worker.once('message', resolve);
-		worker.once('error', reject);
-		worker.once('exit', status => reject(new Error(`the worker exited with ${status} before it was ready`)));
-	});
-	return worker;
 }
 
 test.serial('exports what native-types.ts declares', async t => {
@@ -183,7 +78,7 @@ test.serial('exports what native-types.ts declares', async t => {
 test.serial('lists the CPU with its path and threads, and says why there is no CUDA', t => {
 	const [cpu, cuda] = native.listDevices();
 	t.true(cpu?.usable);
-	t.true(typeof cpu?.details['path'] === 'string' && Number(cpu.details['threads']) >= 1);
+	t.true(typeof cpu?.details.path === 'string' && Number(cpu.details.threads) >= 1);
 	t.true(Number(cpu?.memory) > 2 ** 20);
 	t.false(cuda?.usable);
 	t.regex(String(cuda?.reason), /no CUDA backend/);
@@ -193,7 +88,10 @@ test.serial('computes: shapes, gradients, steps, samples and files', async t => 
 	const model = await createModel(t);
 	const parameters = model.parameters();
 	const size = ({shape}: {readonly shape: readonly number[]}) => shape.reduce((a, b) => a * b, 1);
-	t.is(parameters.map(size).reduce((a, b) => a + b), model.parameterCount);
+	t.is(
+		parameters.map(size).reduce((a, b) => a + b),
+		model.parameterCount,
+	);
 	t.is((await model.parameter(parameters[0]!.name)).length, size(parameters[0]!));
 
 	const {logits, shape} = await model.forward(batch);
@@ -204,7 +102,10 @@ test.serial('computes: shapes, gradients, steps, samples and files', async t => 
 	t.deepEqual(noisy.shape, [2, 4, 60]);
 	const {loss, gradients} = await model.lossAndGradients(batch);
 	t.true(loss > 0 && Number.isFinite(loss));
-	t.deepEqual(gradients.map(({length}) => length), parameters.map(size));
+	t.deepEqual(
+		gradients.map(({length}) => length),
+		parameters.map(size),
+	);
 
 	const trainer = await native.createTrainer(model, training);
 	t.is((await trainer.step(dataset)).step, 1);
@@ -214,7 +115,13 @@ test.serial('computes: shapes, gradients, steps, samples and files', async t => 
 
 	const sampler = await native.createSampler(model, sampling, [request, request]);
 	const frames = await sampler.step();
-	t.deepEqual(frames.map(({step, positions}) => [step, positions.length]), [[1, 1], [1, 1]]);
+	t.deepEqual(
+		frames.map(({step, positions}) => [step, positions.length]),
+		[
+			[1, 1],
+			[1, 1],
+		],
+	);
 	t.false(sampler.done);
 	const samples = await sampler.run();
 	t.true(sampler.done);
@@ -254,7 +161,10 @@ test.serial('names the argument that is wrong', async t => {
 		[attention({kind: 'sparse'}), /^batch\.attention\.kind must be 'full', .* or 'explicit', got 'sparse'$/],
 		[attention({kind: 'annealed', openProbability: NaN, seed: 0, step: 0}), /^batch\.attention\.openProbability /],
 		[attention({kind: 'annealed', openProbability: 1, seed: 2 ** 53, step: 0}), /^batch\.attention\.seed /],
-		[attention({kind: 'explicit', mask: new Int8Array(64)}), /^batch\.attention\.mask must be a Uint8Array, got an Int8/],
+		[
+			attention({kind: 'explicit', mask: new Int8Array(64)}),
+			/^batch\.attention\.mask must be a Uint8Array, got an Int8/,
+		],
 	];
 	for (const [value, message] of batches) {
 		const error = await failure(t, model.forward(value as NativeBatch));
@@ -263,16 +173,33 @@ test.serial('names the argument that is wrong', async t => {
 	}
 
 	t.true((await failure(t, model.forward({...batch, tokens: null} as unknown as NativeBatch))) instanceof TypeError);
-	const thrown = await failure(t, model.forward({get batch() { throw new RangeError('mine'); }} as unknown as NativeBatch));
+	const thrown = await failure(
+		t,
+		model.forward({
+			get batch() {
+				throw new RangeError('mine');
+			},
+		} as unknown as NativeBatch),
+	);
 	t.is(thrown.message, 'mine');
 
+	const huge = {...small, layers: 1024, heads: 4096, kvHeads: 4096, width: 2 ** 19, mlpWidth: 2 ** 24};
 	const others: Array<[Promise<unknown>, string, RegExp]> = [
 		[native.createModel({...small, layers: 0}, 'cpu', {seed: 1}), 'ERR_CONFIG', /layers/],
-		[native.createModel({...small, mlp: 'relu'} as unknown as NativeModelConfig, 'cpu', {seed: 1}), 'ERR_CONFIG', /config\.mlp/],
-		[native.createModel({...small, norm: null} as unknown as NativeModelConfig, 'cpu', {seed: 1}), 'ERR_CONFIG', /config\.norm /],
+		[
+			native.createModel({...small, mlp: 'relu'} as unknown as NativeModelConfig, 'cpu', {seed: 1}),
+			'ERR_CONFIG',
+			/config\.mlp/,
+		],
+		[
+			native.createModel({...small, norm: null} as unknown as NativeModelConfig, 'cpu', {seed: 1}),
+			'ERR_CONFIG',
+			/config\.norm /,
+		],
 		[native.createModel(small, 'cpu', {seed: -1}), 'ERR_CONFIG', /source\.seed/],
 		[native.createModel(small, 'cpu', {path: '/no/such/file'}), 'ERR_CHECKPOINT', /no\/such\/file/],
 		[native.createModel(small, 'cpu', {path: 'a\0b'}), 'ERR_CONFIG', /source\.path/],
+		[native.createModel(huge, 'cpu', {seed: 1}), 'ERR_OUT_OF_MEMORY', /\d+ bytes/],
 		[native.createModel(small, 'cuda:0', {seed: 1}), 'ERR_DEVICE', /this build has no CUDA backend/],
 		[native.createModel(small, 'tpu', {seed: 1}), 'ERR_CONFIG', /device must be 'cpu' or 'cuda:N', got 'tpu'/],
 		[native.createTrainer({} as NativeModel, training), 'ERR_CONFIG', /^model must be a model/],
@@ -305,202 +232,4 @@ test.serial('works on copies of its arguments', async t => {
 	const promise = model.forward({...batch, tokens});
 	tokens.fill(-1);
 	t.deepEqual((await promise).logits, expected.logits);
-});
-
-test.serial('settles every promise when the model is disposed at work', async t => {
-	const model = await createModel(t, large);
-	const trainer = await native.createTrainer(model, slowTraining);
-	const steps = Array.from({length: 20}, () => outcome(trainer.step(dataset)));
-	const created = outcome(native.createSampler(model, sampling, [request]));
-	await delay(5);
-	const start = performance.now();
-	model.dispose();
-	model.dispose();
-	t.true(performance.now() - start < 50);
-
-	const outcomes = await Promise.all(steps);
-	t.is(outcomes.at(-1), 'ERR_DISPOSED');
-	t.true(outcomes.every(code => code === 'done' || code === 'ERR_DISPOSED'));
-	t.is(trainer.completedSteps, outcomes.filter(code => code === 'done').length);
-	t.is(await created, 'ERR_DISPOSED');
-	await model.disposed();
-	await model.disposed();
-});
-
-test.serial('rejects what is called after disposal', async t => {
-	const model = await createModel(t);
-	const trainer = await native.createTrainer(model, training);
-	const sampler = await native.createSampler(model, sampling, [request]);
-	const other = await native.createTrainer(model, training);
-	const waiting = other.step(dataset);
-	other.dispose();
-	other.dispose();
-	t.true(['done', 'ERR_DISPOSED'].includes(await outcome(waiting)));
-	t.regex((await failure(t, other.step(dataset))).message, /the trainer is disposed/);
-	t.is(await outcome(trainer.step(dataset)), 'done');
-
-	model.dispose();
-	const calls: Array<() => Promise<unknown>> = [
-		() => model.forward(batch),
-		() => model.lossAndGradients(batch),
-		() => model.parameter('x'),
-		() => model.save('x'),
-		() => trainer.step(dataset),
-		() => trainer.stepBatch(batch),
-		() => trainer.evaluate(dataset),
-		() => trainer.save('x'),
-		() => trainer.load('x'),
-		() => sampler.step(),
-		() => sampler.run(),
-		() => native.createTrainer(model, training),
-		() => native.createSampler(model, sampling, [request]),
-	];
-	for (const call of calls) t.is(await outcome(call()), 'ERR_DISPOSED');
-	t.throws(() => model.parameters(), {code: 'ERR_DISPOSED'});
-	trainer.dispose();
-	sampler.abort();
-	sampler.dispose();
-	t.is(trainer.completedSteps, 1);
-});
-
-test.serial('ends a sampling run early', async t => {
-	const model = await createModel(t, large);
-	const aborted = await native.createSampler(model, longSampling, [longRequest]);
-	const run = outcome(aborted.run());
-	const behind = outcome(model.forward(batch));
-	await delay(5);
-	aborted.abort();
-	t.is(await run, 'ERR_ABORTED');
-	t.is(await behind, 'done');
-
-	const disposed = await native.createSampler(model, longSampling, [longRequest]);
-	const second = outcome(disposed.run());
-	await delay(5);
-	disposed.dispose();
-	t.is(await second, 'ERR_DISPOSED');
-
-	const third = outcome((await native.createSampler(model, longSampling, [longRequest])).run());
-	await delay(5);
-	model.dispose();
-	t.is(await third, 'ERR_DISPOSED');
-});
-
-test.serial('keeps the event loop free while a step runs', async t => {
-	const trainer = await native.createTrainer(await createModel(t, large), slowTraining);
-	let ticks = 0;
-	const timer = setInterval(() => ticks++, 1);
-	await trainer.step(dataset);
-	clearInterval(timer);
-	t.true(ticks >= 5, `${ticks} timer ticks`);
-});
-
-test.serial('frees its memory when disposed', async t => {
-	const before = native.allocatedBytes();
-	const model = await createModel(t, large);
-	const weights = native.allocatedBytes() - before;
-	t.true(weights >= 4 * model.parameterCount);
-
-	const trainer = await native.createTrainer(model, slowTraining);
-	await native.createSampler(model, sampling, [request]);
-	await trainer.step(dataset);
-	const whole = native.allocatedBytes();
-	trainer.dispose();
-	await model.parameter(model.parameters()[0]!.name);
-	t.true(native.allocatedBytes() < whole - 12 * model.parameterCount);
-	model.dispose();
-	await model.disposed();
-	t.is(native.allocatedBytes(), before);
-
-	await t.throwsAsync(native.createModel({...small, layers: 0}, 'cpu', {seed: 1}));
-	t.is(native.allocatedBytes(), before);
-});
-
-test.serial('frees what is garbage-collected without disposal', t => {
-	const {status, stderr} = runProcess(
-		`${prelude}async function use() {
-			const model = await native.createModel(small, 'cpu', {seed: 1});
-			const {batchSize, contextLength, ...rest} = slowTraining;
-			const trainer = await native.createTrainer(model, {...rest, batchSize: 2, contextLength: 16});
-			await trainer.step(dataset); // the trainer alone keeps the model
-			return model.disposed();
-		}
-		let freed = 0;
-		for (let i = 0; i < 5; i++) use().then(() => freed++);
-		while (freed < 5) {
-			await new Promise(resolve => setTimeout(resolve, 10));
-			gc();
-		}
-		process.exitCode = native.allocatedBytes();`,
-		'--expose-gc',
-	);
-	t.is(status, 0, stderr);
-});
-
-test.serial('lets the garbage collector know how much memory a model holds', t => {
-	const {status, stdout, stderr} = runProcess(`${prelude}
-		let most = 0;
-		for (let i = 0; i < 25; i++) {
-			const {parameterCount} = await native.createModel(large, 'cpu', {seed: 1});
-			most = Math.max(most, native.allocatedBytes() / (4 * parameterCount));
-		}
-		console.log(most);`);
-	t.is(status, 0, stderr);
-	t.true(Number(stdout) < 18, `${stdout} of 25 undisposed models were in memory at once`);
-});
-
-test.serial('lets the process end with an idle model, and keeps it alive for a promise', t => {
-	const idle = runProcess(`${prelude}globalThis.model = await native.createModel(small, 'cpu', {seed: 1});
-		globalThis.never = model.disposed();`);
-	t.is(idle.status, 0, idle.stderr);
-	const busy = runProcess(`${prelude}const model = await native.createModel(large, 'cpu', {seed: 1});
-		native.createTrainer(model, slowTraining).then(trainer => trainer.step(dataset)).then(() => console.log('stepped'));`);
-	t.is(busy.stdout, 'stepped\n', busy.stderr);
-	t.is(busy.status, 0, busy.stderr);
-});
-
-test.serial('survives process.exit() in the middle of a step', t => {
-	const {status, stderr} = runProcess(`${prelude}const model = await native.createModel(large, 'cpu', {seed: 1});
-		const trainer = await native.createTrainer(model, slowTraining);
-		for (let i = 0; i < 3; i++) trainer.step(dataset);
-		setTimeout(() => process.exit(7), 5);`);
-	t.is(status, 7, stderr);
-});
-
-test.serial('runs in worker threads and survives their termination in the middle of a step', async t => {
-	const before = native.allocatedBytes();
-	const model = await createModel(t);
-	for (let i = 0; i < 3; i++) {
-		const worker = await startWorker(`
-			const model = await native.createModel(large, 'cpu', {seed: 1});
-			const trainer = await native.createTrainer(model, slowTraining);
-			for (;;) {
-				const step = trainer.step(dataset);
-				ready();
-				await step;
-			}`);
-		t.true(native.allocatedBytes() > before);
-		t.is(await worker.terminate(), 1);
-		t.is(await outcome(model.forward(batch)), 'done');
-	}
-
-	const leaving = await startWorker(`globalThis.model = await native.createModel(small, 'cpu', {seed: 1}); ready();`);
-	await new Promise(resolve => leaving.once('exit', resolve));
-	model.dispose();
-	await model.disposed();
-	t.is(native.allocatedBytes(), before);
-});
-
-test.serial('stays loaded when only a worker used it', t => {
-	const source = `import(${loader}).then(async ({loadNative}) => {
-		const model = await loadNative().createModel(${JSON.stringify(small)}, 'cpu', {seed: 1});
-		await model.parameter(model.parameters()[0].name);
-	})`;
-	const {status, stderr} = runProcess(`
-		const {Worker} = await import('node:worker_threads');
-		for (let i = 0; i < 2; i++) {
-			const worker = new Worker(${JSON.stringify(source)}, {eval: true});
-			await new Promise((resolve, reject) => worker.once('exit', resolve).once('error', reject));
-			await new Promise(resolve => setTimeout(resolve, 100));
-		}`);
-	t.is(status, 0, stderr);
 });

@@ -1,12 +1,12 @@
 // The built-in stories: the same text everywhere, one parse per text, and an entropy that is known exactly.
 import test from 'ava';
 import fc from 'fast-check';
-import {generateStories, generateStory, logProbability, storyMeasure} from '../lib/corpus.js';
-import {type Node, compile} from '../lib/corpus/compile.js';
+import {compile, type Node} from '../lib/corpus/compile.js';
 import {lists, rules} from '../lib/corpus/grammar.js';
 import {ambiguities, measure} from '../lib/corpus/measure.js';
 import {Random} from '../lib/corpus/random.js';
 import {walk} from '../lib/corpus/walk.js';
+import {generateStories, generateStory, logProbability, storyMeasure} from '../lib/corpus.js';
 import {fails} from './support/expect.js';
 
 const grammar = compile(rules, lists);
@@ -99,7 +99,10 @@ test('the probabilities of every choice sum to 1', t => {
 	for (const node of choicesOf(grammar)) {
 		if (node.kind !== 'word' && node.kind !== 'choice') continue;
 		const choices: readonly {readonly weight: number}[] = node.kind === 'word' ? node.words : node.options;
-		t.is(choices.reduce((sum, {weight}) => sum + weight, 0), node.total);
+		t.is(
+			choices.reduce((sum, {weight}) => sum + weight, 0),
+			node.total,
+		);
 		t.true(choices.every(({weight}) => Number.isInteger(weight) && weight > 0));
 	}
 });
@@ -108,7 +111,10 @@ test('parsing finds exactly the choices that were made, and no others', t => {
 	fc.assert(
 		fc.property(fc.maxSafeNat(), seed => {
 			const story = drawChoices(seed);
-			t.deepEqual(readChoices(story.text), story.choices.map(choice => [choice]));
+			t.deepEqual(
+				readChoices(story.text),
+				story.choices.map(choice => [choice]),
+			);
 			t.is(logProbability(story.text).logProbability, story.logProbability);
 		}),
 		{numRuns: 300},
@@ -164,9 +170,18 @@ test('measures a grammar that can be worked out by hand', t => {
 
 test('refuses a text that is not made of whole stories, naming the place', t => {
 	const [story] = generateStories({seed: 4, characters: 1}).split('\n\n');
-	fails(t, () => logProbability('To be, or not to be'), {code: 'ERR_DATA', message: /at character 0 .*found "To be, or not to be"/});
-	fails(t, () => logProbability(story), {code: 'ERR_DATA', message: new RegExp(`at character ${story.length} .*the end of the text`)});
-	fails(t, () => logProbability(`${story}\n\n\n`), {code: 'ERR_DATA', message: new RegExp(`at character ${story.length + 2} `)});
+	fails(t, () => logProbability('To be, or not to be'), {
+		code: 'ERR_DATA',
+		message: /at character 0 .*found "To be, or not to be"/,
+	});
+	fails(t, () => logProbability(story), {
+		code: 'ERR_DATA',
+		message: new RegExp(`at character ${story.length} .*the end of the text`),
+	});
+	fails(t, () => logProbability(`${story}\n\n\n`), {
+		code: 'ERR_DATA',
+		message: new RegExp(`at character ${story.length + 2} `),
+	});
 	fc.assert(
 		fc.property(fc.nat(story.length - 1), fc.constantFrom('#', '0', '_'), (place, wrong) => {
 			const text = `${story.slice(0, place)}${wrong}${story.slice(place + 1)}\n\n`;
@@ -184,7 +199,10 @@ test('refuses seeds and lengths that are not whole numbers in range', t => {
 	}
 
 	for (const characters of [0, -5, 1.5]) {
-		fails(t, () => generateStories({seed: 0, characters}), {code: 'ERR_CONFIG', message: /characters must be a positive/});
+		fails(t, () => generateStories({seed: 0, characters}), {
+			code: 'ERR_CONFIG',
+			message: /characters must be a positive/,
+		});
 	}
 });
 

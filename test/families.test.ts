@@ -1,7 +1,9 @@
 // config.json of every family to a ModelConfig and back, and what is refused.
 import {readFile} from 'node:fs/promises';
 import test from 'ava';
+import fc from 'fast-check';
 import {type ModelConfig, resolveModelConfig} from '../lib/config.js';
+import {CheckpointError} from '../lib/errors.js';
 import {readFamilyConfig, writeFamilyConfig} from '../lib/families.js';
 import {fails} from './support/expect.js';
 import {fixture} from './support/folders.js';
@@ -175,6 +177,34 @@ test('refuses what is not an object', t => {
 		});
 	}
 });
+
+for (const name of ['gpt2-masked', 'llada-masked', 'dream-shifted']) {
+	test(`answers any value of any key of ${name} with a model or ERR_CHECKPOINT`, async t => {
+		const base = await fixtureConfig(name);
+		const key = fc.constantFrom(
+			...Object.keys(base),
+			'dllm_native',
+			'n_inner',
+			'embedding_size',
+			'bias_for_layer_norm',
+		);
+		const value = fc.oneof(
+			fc.jsonValue(),
+			fc.integer(),
+			fc.double(),
+			fc.dictionary(fc.constantFrom('norm', 'mlp_width', 'layers'), fc.jsonValue()),
+		);
+		const changes = fc.dictionary(key, value, {minKeys: 1, maxKeys: 3});
+		const answers = fc.property(changes, change => {
+			try {
+				readFamilyConfig({...base, ...change}, 'f');
+			} catch (error) {
+				if (!(error instanceof CheckpointError)) throw error;
+			}
+		});
+		t.notThrows(() => fc.assert(answers, {numRuns: 500, seed: 1}));
+	});
+}
 
 test('refuses a mask token outside the vocabulary as an option', async t => {
 	const json = await fixtureConfig('gpt2-masked');

@@ -17,7 +17,23 @@ const unicode = fc.string({unit: 'grapheme', maxLength: 80});
 const prose = fc
 	.array(
 		fc.oneof(
-			fc.constantFrom(' ', '  ', '\n', '\r\n', '\t', '\u00a0', "'s", "'ll", '...', '<|endoftext|>', '█', '1234', 'é', '日本', '👩‍🚀'),
+			fc.constantFrom(
+				' ',
+				'  ',
+				'\n',
+				'\r\n',
+				'\t',
+				'\u00a0',
+				"'s",
+				"'ll",
+				'...',
+				'<|endoftext|>',
+				'█',
+				'1234',
+				'é',
+				'日本',
+				'👩‍🚀',
+			),
 			fc.constantFrom('the', ' The', ' word', 'ing', 'Unbelievable', 'zzzz', 'DIFFUSION', 'ſt'),
 			unicode,
 		),
@@ -139,7 +155,8 @@ test('decodes what is cut off within a character, and forgets it', t => {
 
 test('decodes every kind of list', t => {
 	const tokenizer = Tokenizer.char('ab');
-	for (const tokens of [[0, 1], Int32Array.of(0, 1), Uint16Array.of(0, 1), Uint32Array.of(0, 1)]) t.is(tokenizer.decode(tokens), 'ab');
+	for (const tokens of [[0, 1], Int32Array.of(0, 1), Uint16Array.of(0, 1), Uint32Array.of(0, 1)])
+		t.is(tokenizer.decode(tokens), 'ab');
 });
 
 test('refuses ids outside the vocabulary', t => {
@@ -164,7 +181,10 @@ test('names the character that a char tokenizer does not have', t => {
 
 test('refuses text that is not Unicode', t => {
 	for (const tokenizer of [Tokenizer.char('ab'), Tokenizer.byte(), gpt2]) {
-		fails(t, () => tokenizer.encode('ab\uD800'), {code: 'ERR_TOKENIZER', message: /lone surrogate U\+D800 at offset 2/});
+		fails(t, () => tokenizer.encode('ab\uD800'), {
+			code: 'ERR_TOKENIZER',
+			message: /lone surrogate U\+D800 at offset 2/,
+		});
 	}
 
 	fails(t, () => Tokenizer.char('\uDC00'), {code: 'ERR_TOKENIZER', message: /lone surrogate/});
@@ -187,7 +207,10 @@ test('is the same after saving and loading', async t => {
 test('reports what is wrong with a tokenizer file', async t => {
 	const folder = await temporaryFolder(t);
 	const file = path.join(folder, tokenizerFile);
-	await rejects(t, () => Tokenizer.load(folder), {code: 'ERR_TOKENIZER', message: /tokenizer_dllm\.json.*does not exist/});
+	await rejects(t, () => Tokenizer.load(folder), {
+		code: 'ERR_TOKENIZER',
+		message: /tokenizer_dllm\.json.*does not exist/,
+	});
 	const valid = {formatVersion: 1, kind: 'char', characters: 'ab', vocabSize: 3, maskTokenId: 2};
 	await writeFile(file, JSON.stringify(valid));
 	t.is((await Tokenizer.load(folder)).vocabSize, 3);
@@ -212,13 +235,19 @@ test('reports what is wrong with a tokenizer file', async t => {
 	}
 
 	await writeFile(file, '{"kind": char}');
-	await rejects(t, () => Tokenizer.load(folder), {code: 'ERR_TOKENIZER', message: /line 1, column 10: expected a value, found "char"/});
+	await rejects(t, () => Tokenizer.load(folder), {
+		code: 'ERR_TOKENIZER',
+		message: /line 1, column 10: expected a value, found "char"/,
+	});
 });
 
 test('says where it cannot save', async t => {
 	const folder = await temporaryFolder(t);
 	const file = path.join(folder, 'file');
 	await writeFile(file, '');
-	await rejects(t, () => Tokenizer.byte().save(path.join(file, 'below')), {code: 'ERR_TOKENIZER', message: /cannot write .*tokenizer_dllm\.json/});
+	await rejects(t, () => Tokenizer.byte().save(path.join(file, 'below')), {
+		code: 'ERR_TOKENIZER',
+		message: /cannot write .*tokenizer_dllm\.json/,
+	});
 	t.false(existsSync(path.join(file, 'below')));
 });

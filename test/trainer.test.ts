@@ -30,7 +30,7 @@ test('follows the learning-rate schedule: warm-up, then a cosine to the minimum'
 });
 
 test('learns a text by heart', async t => {
-	const trainer = await tinyTrainer({steps: 200, batchSize: 16});
+	const trainer = await tinyTrainer({steps: 300, batchSize: 16});
 	const before = await trainer.evaluate(tinyDataset);
 	for await (const _ of trainer.fit(tinyDataset));
 	const after = await trainer.evaluate(tinyDataset);

@@ -1,5 +1,5 @@
 // Logits, losses, gradients, optimizer steps and decoding traces equal independent implementations.
-import {readFile} from 'node:fs/promises';
+import {readFileSync} from 'node:fs';
 import test from 'ava';
 import {Model} from '../lib/model.js';
 import {Sampler} from '../lib/sampler.js';
@@ -79,7 +79,7 @@ type Trace = {
 };
 
 const traces = (
-	JSON.parse(await readFile(fixture('vectors', 'llada-decode', 'traces.json'), 'utf8')) as {traces: Trace[]}
+	JSON.parse(readFileSync(fixture('vectors', 'llada-decode', 'traces.json'), 'utf8')) as {traces: Trace[]}
 ).traces;
 
 for (const {name, seed, prompt, output, options, canvases, forward_passes: passes} of traces) {

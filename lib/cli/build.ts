@@ -14,7 +14,10 @@ export function register(command: Command): void {
 
 function runBuild(force: boolean): void {
 	const script = fileURLToPath(new URL('../../../scripts/build.mjs', import.meta.url));
-	const {status, error} = spawnSync(process.execPath, [script, ...(force ? ['--force'] : [])], {stdio: 'inherit'});
+	const {status, error} = spawnSync(process.execPath, [script, ...(force ? ['--force'] : [])], {
+		stdio: 'inherit',
+		env: {...process.env, DLLM_SKIP_BUILD: ''}, // that is for install scripts; here somebody asked
+	});
 	if (error) throw error;
 	if (status !== 0) throw new Error('the native addon was not built; the messages above say why');
 	note('The native addon is up to date. `dllm-native info` shows what it can use.');

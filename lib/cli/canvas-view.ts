@@ -69,7 +69,7 @@ export class CanvasView {
 
 /** Lines cut to the width and the height of the terminal: only what is on the screen can be redrawn. */
 function wrap(spans: readonly CanvasSpan[]): string[] {
-	const width = Math.max(20, (process.stdout.columns ?? 80) - 1);
+	const width = Math.max(20, (process.stdout.columns || 80) - 1);
 	const lines = [''];
 	let column = 0;
 	for (const {text, state} of spans) {
@@ -86,5 +86,5 @@ function wrap(spans: readonly CanvasSpan[]): string[] {
 		}
 	}
 
-	return lines.slice(-Math.max(4, (process.stdout.rows ?? 24) - 2));
+	return lines.slice(-Math.max(4, (process.stdout.rows || 24) - 2));
 }

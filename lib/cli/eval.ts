@@ -68,8 +68,8 @@ async function evaluate(flags: EvalFlags): Promise<void> {
 /** What decides the evaluation: the objective and the sequence length of the training run. Empty for a model without one. */
 async function readTrainConfig(checkpoint: string): Promise<TrainConfig> {
 	if (!(await exists(path.join(checkpoint, 'trainer')))) return {};
-	const {objective, contextLength, evalBatches} = (await readTrainerState(checkpoint)).train;
-	return {objective, contextLength, evalBatches};
+	const {objective, contextLength} = (await readTrainerState(checkpoint)).train;
+	return {objective, contextLength};
 }
 
 async function openHeldOut(

@@ -1,5 +1,6 @@
 // How a command ends: exit codes, one clear line for every error, and signals that let the running step finish.
 import process from 'node:process';
+import {inspect} from 'node:util';
 
 export const exitCodes = {ok: 0, failed: 1, usage: 2, interrupted: 130, terminated: 143} as const;
 
@@ -24,7 +25,7 @@ export function reportError(error: unknown): number {
 	if (error instanceof InterruptedError) return error.exitCode;
 	const message = error instanceof Error ? error.message : String(error);
 	process.stderr.write(`error: ${message}\n`);
-	if (process.env.DLLM_DEBUG && error instanceof Error && error.stack) process.stderr.write(`${error.stack}\n`);
+	if (process.env.DLLM_DEBUG) process.stderr.write(`${inspect(error)}\n`);
 	return error instanceof UsageError ? exitCodes.usage : exitCodes.failed;
 }
 

@@ -89,7 +89,7 @@ export class ProgressLine {
 	}
 
 	#draw(): void {
-		const width = (process.stderr.columns ?? 80) - 1;
+		const width = (process.stderr.columns || 80) - 1;
 		process.stderr.write(`\r\x1b[2K${this.#text.slice(0, width)}`);
 		this.#drawnAt = Date.now();
 	}

@@ -26,8 +26,13 @@ export type RunData = {
 const stories = {kind: 'stories', seed: 0, characters: 1_100_000} as const;
 
 /** @param tokenizer The model's, or the kind of a new one. */
-export async function openFile(file: string, tokenizer: Tokenizer | TokenizerKind): Promise<RunData> {
+export async function openFile(
+	file: string,
+	tokenizer: Tokenizer | TokenizerKind,
+	expected?: DataRecord,
+): Promise<RunData> {
 	const {bytes, sha256} = await readTextFile(file);
+	checkUnchanged({kind: 'file', path: file, sha256}, expected);
 	const usedTokenizer = typeof tokenizer === 'string' ? await createTokenizer(tokenizer, file, bytes) : tokenizer;
 	const {train, validation} = splitTokens(usedTokenizer, file, bytes);
 	return {
@@ -43,8 +48,9 @@ export async function openFile(file: string, tokenizer: Tokenizer | TokenizerKin
  * @param tokenizer The model's, when there is one already.
  * @throws DataError when the dataset was encoded with another one.
  */
-export async function openFolder(folder: string, tokenizer?: Tokenizer): Promise<RunData> {
+export async function openFolder(folder: string, tokenizer?: Tokenizer, expected?: DataRecord): Promise<RunData> {
 	const {name, source, tokenizer: description} = await readMeta(folder);
+	checkUnchanged({kind: 'folder', path: folder, sha256: source.sha256}, expected);
 	if (tokenizer && !isDeepStrictEqual(tokenizer.description, description)) {
 		throw new DataError(
 			`${folder} was encoded with another tokenizer (${description.kind}, ${description.vocabSize} ids) than the model's ` +
@@ -100,10 +106,13 @@ export async function openDefault(): Promise<RunData> {
  */
 export async function openRecord(record: DataRecord, tokenizer: Tokenizer): Promise<RunData> {
 	if (record.kind === 'stories') return openStories(record, tokenizer);
-	const data = await (record.kind === 'file' ? openFile : openFolder)(record.path, tokenizer);
-	if (data.record.kind !== 'stories' && data.record.sha256 === record.sha256) return data;
+	return (record.kind === 'file' ? openFile : openFolder)(record.path, tokenizer, record);
+}
+
+function checkUnchanged(found: Exclude<DataRecord, {kind: 'stories'}>, expected: DataRecord | undefined): void {
+	if (!expected || expected.kind === 'stories' || expected.sha256 === found.sha256) return;
 	throw new DataError(
-		`${record.path} has changed since the run was trained on it; to use it as it is now, name it: ` +
-			`${record.kind === 'file' ? '--input' : '--data'} ${record.path}`,
+		`${found.path} has changed since the run was trained on it; to use it as it is now, name it: ` +
+			`${found.kind === 'file' ? '--input' : '--data'} ${found.path}`,
 	);
 }

@@ -4,6 +4,7 @@ import path from 'node:path';
 import {isCheckpoint, writing} from '../checkpoint.js';
 import {CheckpointError} from '../errors.js';
 import {exists} from '../files.js';
+import {UsageError} from './exit.js';
 import {note} from './output.js';
 
 const runsFolder = 'runs';
@@ -14,14 +15,18 @@ export function defaultRunFolder(preset: string, now = new Date()): string {
 	return path.join(runsFolder, `${preset}-${local.slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-')}`);
 }
 
+/** What a run that ended before its first checkpoint leaves: nothing that could be lost. */
+const remains = /^(data\.json|metrics\.jsonl|.+\.tmp-\d+-[0-9a-f]{12})$/;
+
 /**
- * Makes a folder for a new run.
- * @throws CheckpointError when it holds something already, or cannot be made.
+ * Refuses a folder for a new run that holds something already.
+ * @throws CheckpointError
  */
-export async function createRunFolder(folder: string): Promise<void> {
-	await writing(folder, () => mkdir(folder, {recursive: true}));
-	if ((await readdir(folder)).length === 0) return;
-	if (await exists(path.join(folder, 'latest'))) {
+export async function checkVacant(folder: string): Promise<void> {
+	if (!(await exists(folder))) return;
+	const names = await writing(folder, () => readdir(folder));
+	if (names.every(name => remains.test(name))) return;
+	if (names.includes('latest')) {
 		throw new CheckpointError(
 			`${folder} already holds a run; continue it with --resume ${folder}, or choose another --out`,
 		);
@@ -30,9 +35,20 @@ export async function createRunFolder(folder: string): Promise<void> {
 	throw new CheckpointError(`${folder} is not empty and holds no run; choose another --out`);
 }
 
-/** The run folder that a run folder, or a checkpoint in one, belongs to. */
+/** @throws CheckpointError when it cannot be made. */
+export async function createRunFolder(folder: string): Promise<void> {
+	await writing(folder, () => mkdir(folder, {recursive: true}));
+}
+
+/**
+ * The run folder that a run folder, or a checkpoint in one, belongs to.
+ * @throws UsageError for a checkpoint that lies somewhere else.
+ */
 export async function runFolderOf(source: string): Promise<string> {
-	return (await isCheckpoint(source)) ? path.dirname(path.resolve(source)) : source;
+	if (!(await isCheckpoint(source))) return source;
+	const parent = path.dirname(path.resolve(source));
+	if (await exists(path.join(parent, 'latest'))) return path.relative('', parent) || '.';
+	throw new UsageError(`${source} is a checkpoint outside of a run folder; say with --out where its run goes on`);
 }
 
 /**

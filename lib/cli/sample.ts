@@ -99,7 +99,8 @@ async function watch(sampler: Sampler, request: {readonly prompt?: string}, json
 
 		const fresh = new Map(Array.from(frame.positions, (position, index) => [position, frame.confidences[index]!]));
 		const decode = (tokens: readonly number[]) => tokenizer.decode(tokens);
-		view.show(`step ${frame.step}`, canvasSpans(frame.canvas, fresh, {maskTokenId: config.maskTokenId, decode}));
+		const title = `step ${frame.step}, ${committed} of ${frame.tokens.length} tokens`;
+		view.show(title, canvasSpans(frame.canvas, fresh, {maskTokenId: config.maskTokenId, decode}));
 	}
 
 	view.clear();

@@ -28,10 +28,7 @@ const fileSchema = trainSchema.extend({
 	input: z.string().min(1).optional(),
 	data: z.string().min(1).optional(),
 	tokenizer: z.enum(tokenizerKinds).optional(),
-	device: z
-		.templateLiteral([z.enum(['auto', 'cpu'])])
-		.or(z.templateLiteral(['cuda:', z.int()]))
-		.optional(),
+	device: z.string().optional(),
 	out: z.string().min(1).optional(),
 });
 

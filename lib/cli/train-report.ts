@@ -18,8 +18,8 @@ import type {Run} from './train-start.js';
 
 type Options = {readonly json: boolean; readonly metrics: Metrics};
 
-/** Weight of a new step in the averages shown. */
-const SMOOTHING = 0.05;
+/** Averages shown cover about this many steps: the loss of a single one is mostly the noise of its mask times. */
+const WINDOW = 20;
 
 export class TrainReport {
 	readonly #run: Run;
@@ -29,9 +29,8 @@ export class TrainReport {
 	readonly #begin = performance.now();
 	/** Steps between two plain lines. */
 	readonly #every: number;
-	/** Moving averages: the loss of a single step is mostly the noise of its mask times. */
-	#loss: number | undefined;
-	#secondsPerStep: number | undefined;
+	#steps = 0;
+	#averages = {loss: 0, tokens: 0, seconds: 0};
 	#evaluation: EvalStats | undefined;
 
 	constructor(run: Run, {json, metrics}: Options) {
@@ -69,6 +68,7 @@ export class TrainReport {
 				`tokenizer ${data.tokenizer.kind}, ${data.tokenizer.vocabSize} ids`,
 		);
 		print(`run folder: ${folder}`);
+		if (completedSteps >= config.steps) return;
 		print(
 			`steps ${completedSteps + 1} to ${config.steps}, ${config.batchSize} sequences of ${config.contextLength} tokens each\n`,
 		);
@@ -81,22 +81,34 @@ export class TrainReport {
 		else this.#addEvaluation(stats);
 	}
 
-	#addStep({step, loss, learningRate, tokens, seconds}: StepStats): void {
-		this.#loss = average(this.#loss, loss);
-		this.#secondsPerStep = average(this.#secondsPerStep, seconds);
+	#addStep(stats: StepStats): void {
+		this.#steps++;
+		const weight = 1 / Math.min(this.#steps, WINDOW);
+		const {loss, tokens, seconds} = this.#averages;
+		this.#averages = {
+			loss: loss + weight * (stats.loss - loss),
+			tokens: tokens + weight * (stats.tokens - tokens),
+			seconds: seconds + weight * (stats.seconds - seconds),
+		};
+		const text = this.#describeStep(stats);
+		this.#progress.update(text);
+		const {step} = stats;
+		const isShownLive = this.#progress.live && isTerminal(process.stdout);
+		const isDue = step === 1 || step === this.#run.trainer.config.steps || step % this.#every === 0;
+		if (!this.#json && !isShownLive && isDue) print(text);
+	}
+
+	#describeStep({step, learningRate}: StepStats): string {
+		const {loss, tokens, seconds} = this.#averages;
 		const {steps} = this.#run.trainer.config;
-		const text = [
+		return [
 			`step ${String(step).padStart(String(steps).length)}/${steps}`,
-			`loss ${this.#loss.toFixed(4)}`,
+			`loss ${loss.toFixed(4)}`,
 			...(this.#evaluation ? [`bound ${this.#evaluation.nll.toFixed(4)}`] : []),
 			`rate ${learningRate.toExponential(1)}`,
-			`${formatCount(tokens / this.#secondsPerStep)} tokens/s`,
-			`${formatSeconds((steps - step) * this.#secondsPerStep)} left`,
+			`${formatCount(tokens / seconds)} tokens/s`,
+			`${formatSeconds((steps - step) * seconds)} left`,
 		].join('  ');
-		this.#progress.update(text);
-		const isShownLive = this.#progress.live && isTerminal(process.stdout);
-		const isDue = step === 1 || step === steps || step % this.#every === 0;
-		if (!this.#json && !isShownLive && isDue) print(text);
 	}
 
 	#addEvaluation(stats: EvalStats): void {
@@ -127,7 +139,7 @@ export class TrainReport {
 		}
 
 		for (const [index, text] of samples.entries())
-			print(`${paint('dim', `\nsample ${index + 1}:`)}\n${printable(text)}`);
+			print(`\n${paint('dim', `sample ${index + 1}:`)}\n${printable(text)}`);
 		print(`\ntrained in ${formatSeconds(seconds)}: validation bound ${formatBound(this.#evaluation!)}`);
 		print(`saved in ${folder}\n`);
 		print('Next:');
@@ -135,8 +147,4 @@ export class TrainReport {
 		print(`  npx dllm-native eval --model ${folder}`);
 		print(`  npx dllm-native train --resume ${folder} --steps ${2 * trainer.config.steps}`);
 	}
-}
-
-function average(previous: number | undefined, value: number): number {
-	return previous === undefined ? value : previous + SMOOTHING * (value - previous);
 }

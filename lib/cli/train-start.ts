@@ -1,16 +1,17 @@
 // Starts a new run, or continues an old one: its folder, its data, and a trainer.
-import type {ModelConfig} from '../config.js';
+import path from 'node:path';
+import type {TrainConfig} from '../config.js';
 import {chooseDevice} from '../devices.js';
 import {CheckpointError, DataError} from '../errors.js';
 import {Model} from '../model.js';
-import {type PresetName, presets} from '../presets.js';
+import {type Preset, type PresetName, presets} from '../presets.js';
 import {resolveCheckpoint} from '../run-folder.js';
 import type {Tokenizer} from '../tokenizer.js';
 import {Trainer} from '../trainer.js';
 import {readDataRecord, writeDataRecord} from './data-record.js';
 import {type Interruption, UsageError} from './exit.js';
 import {openDefault, openFile, openFolder, openRecord, type RunData} from './run-data.js';
-import {createRunFolder, defaultRunFolder, runFolderOf} from './runs.js';
+import {checkVacant, createRunFolder, defaultRunFolder, runFolderOf} from './runs.js';
 import {type Request, type RunOptions, readRequest} from './train-config.js';
 
 export type TrainOptions = RunOptions &
@@ -39,18 +40,24 @@ export async function startRun(flags: TrainOptions, interruption: Interruption):
 	}
 
 	const run = flags.resume === undefined ? await newRun(request) : await resumedRun(flags.resume, request);
-	checkLengths(run);
-	interruption.throwIfRequested();
-	await writeDataRecord(run.folder, run.data.record);
-	return run;
+	try {
+		checkLengths(run);
+		interruption.throwIfRequested();
+		await createRunFolder(run.folder);
+		await writeDataRecord(run.folder, run.data.record);
+		return run;
+	} catch (error) {
+		await run[Symbol.asyncDispose]();
+		throw error;
+	}
 }
 
 async function newRun({options, model: givenModel, train}: Request): Promise<Run> {
 	const device = await chooseDevice(options.device ?? 'auto');
 	const presetName: PresetName = options.preset ?? (device === 'cpu' ? 'nano' : 'baby');
-	const preset: {readonly model: ModelConfig; readonly train: object} = presets[presetName];
+	const preset: Preset = presets[presetName];
 	const folder = options.out ?? defaultRunFolder(presetName);
-	await createRunFolder(folder);
+	await checkVacant(folder);
 	const {vocabSize: fixedVocabSize, ...presetModel} = preset.model;
 	const kind = options.tokenizer ?? (fixedVocabSize === undefined ? 'char' : 'gpt2');
 	const data = (await openNamed(options, kind)) ?? (await openDefault());
@@ -58,7 +65,26 @@ async function newRun({options, model: givenModel, train}: Request): Promise<Run
 		{...presetModel, ...givenModel},
 		{device: options.device, seed: train.seed ?? 0, tokenizer: data.tokenizer},
 	);
-	return withDisposal(folder, data, new Trainer(model, {...preset.train, ...train}), `new run, preset ${presetName}`);
+	try {
+		const trainer = new Trainer(model, {...preset.train, ...scaleRecipe(preset.train, train), ...train});
+		return withDisposal(folder, data, trainer, `new run, preset ${presetName}`);
+	} catch (error) {
+		model.dispose();
+		throw error;
+	}
+}
+
+/**
+ * A preset's warm-up and final learning rate are meant for its own steps and peak: when only those are changed, they keep
+ * their share of them.
+ */
+function scaleRecipe(preset: TrainConfig, {steps, learningRate}: TrainConfig): TrainConfig {
+	const {warmupSteps, minLearningRate} = preset;
+	const share = (part: number, whole = part, value = whole) => (part * value) / whole;
+	return {
+		...(warmupSteps && {warmupSteps: Math.max(1, Math.round(share(warmupSteps, preset.steps, steps)))}),
+		...(minLearningRate && {minLearningRate: share(minLearningRate, preset.learningRate, learningRate)}),
+	};
 }
 
 async function resumedRun(source: string, {options, model, train}: Request): Promise<Run> {
@@ -74,7 +100,7 @@ async function resumedRun(source: string, {options, model, train}: Request): Pro
 
 	const checkpoint = await resolveCheckpoint(source);
 	const folder = options.out ?? (await runFolderOf(source));
-	if (options.out !== undefined) await createRunFolder(folder);
+	if (path.resolve(folder) !== path.resolve(source) && options.out !== undefined) await checkVacant(folder);
 	const trainer = await Trainer.resume(checkpoint, {device: options.device, config: train});
 	try {
 		const {tokenizer} = trainer.model;

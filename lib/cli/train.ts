@@ -1,6 +1,7 @@
 // `dllm-native train`: starts or continues a run, shows how it goes, saves it, and prints samples at the end.
 import process from 'node:process';
 import {type Command, Option} from 'commander';
+import {AbortError} from '../errors.js';
 import {presets} from '../presets.js';
 import {tokenizerKinds} from '../tokenizers/codec.js';
 import {exitCodes, InterruptedError, Interruption} from './exit.js';
@@ -62,23 +63,24 @@ async function train(options: TrainOptions): Promise<void> {
 		return;
 	}
 
-	await trainToEnd(run, report, interruption);
-	report.finish(await drawSamples(run));
+	report.finish(await trainToEnd(run, report, interruption));
 }
 
-/** Steps, evaluates and saves; on a signal saves once more and ends with InterruptedError. */
-async function trainToEnd(
-	{trainer, data, folder}: Run,
-	report: TrainReport,
-	interruption: Interruption,
-): Promise<void> {
+/**
+ * Steps, evaluates and saves, and returns texts by the trained model.
+ * @throws InterruptedError after a signal, when the run has been saved once more.
+ */
+async function trainToEnd(run: Run, report: TrainReport, interruption: Interruption): Promise<string[]> {
+	const {trainer, data, folder} = run;
 	const {signal} = interruption;
 	try {
 		for await (const stats of trainer.fit(data.train, {validation: data.validation, runFolder: folder, signal})) {
 			report.add(stats);
 		}
+
+		return await drawSamples(run, signal);
 	} catch (error) {
-		if (!interruption.requested || (error as {code?: unknown}).code !== 'ERR_ABORTED') throw error;
+		if (!interruption.requested || !(error instanceof AbortError)) throw error;
 		await trainer.save(folder);
 		report.interrupted();
 		throw new InterruptedError(interruption.exitCode);

@@ -1,4 +1,6 @@
 // What every family's config.json format consists of, and the schema pieces that they share.
+//
+// Dropout rates are not among the keys that are read: they act in training alone, and our training has no dropout.
 import {z} from 'zod';
 import type {ModelConfig, ResolvedModelConfig} from '../config/model.js';
 
@@ -28,5 +30,3 @@ export const flag = z.boolean();
 export function only<const T extends string | boolean>(value: T) {
 	return z.literal(value).nullish();
 }
-
-// Dropout rates are not among the keys: they act in training alone, and our training has no dropout.

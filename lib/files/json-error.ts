@@ -78,7 +78,7 @@ function match(pattern: RegExp, text: string, offset: number): string {
 	return pattern.exec(text)?.[0] ?? '';
 }
 
-/** The string literal at an offset, or '' when it is not a valid one. A loop, because a long string exhausts a regular expression. */
+/** The string literal at an offset, '' when it is not valid. A loop: a long string exhausts a regular expression. */
 function matchString(text: string, offset: number): string {
 	for (let end = offset + 1; end < text.length; ) {
 		const character = text[end];

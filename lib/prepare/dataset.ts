@@ -13,7 +13,10 @@ import {TokenFile, tokenDtype} from './token-file.js';
 
 /** What to prepare. */
 export type PrepareConfig = {
-	/** A text file, or a folder whose text files (`.txt`, `.md`, …, also in folders below) are taken in the order of their paths. */
+	/**
+	 * A text file, or a folder whose text files, also those in folders below, are taken in the order of their paths: names that end
+	 * in .txt, .text, .md, .markdown, .rst, .tex, .org or .adoc and do not begin with a dot.
+	 */
 	readonly input: string;
 	/** Folder of the dataset; it is made if it does not exist. */
 	readonly output: string;

@@ -16,7 +16,7 @@ const pieces =
 const MAX_CACHED_LENGTH = 64;
 const MAX_CACHED_WORDS = 100_000;
 
-/** Loads the rank table (about 20 ms) and builds the codec. The end of a document is id 50256, `<|endoftext|>`, which no text encodes to. */
+/** Loads the rank table (about 50 ms). The end of a document is id 50256, `<|endoftext|>`, which no text encodes to. */
 export async function createGpt2Codec(): Promise<Codec> {
 	const {default: ranks} = await import('gpt-tokenizer/bpeRanks/r50k_base');
 	const words = ranks.map(word => (typeof word === 'string' ? Buffer.from(word, 'utf8') : Uint8Array.from(word)));

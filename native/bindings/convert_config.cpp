@@ -22,10 +22,8 @@ NormConfig to_norm_config(const Field& field) {
 
 ModelConfig to_model_config(const Field& field) {
     ModelConfig config{};
-    config.naming = field["naming"].one_of<Naming>({{"gpt2", Naming::gpt2},
-                                                    {"llama", Naming::llama},
-                                                    {"llada", Naming::llada},
-                                                    {"nanollada", Naming::nanollada}});
+    config.naming = field["naming"].one_of<Naming>(
+        {{"gpt2", Naming::gpt2}, {"llama", Naming::llama}, {"llada", Naming::llada}, {"nanollada", Naming::nanollada}});
     config.layers = count(field["layers"]);
     config.heads = count(field["heads"]);
     config.kv_heads = count(field["kvHeads"]);
@@ -37,8 +35,8 @@ ModelConfig to_model_config(const Field& field) {
     config.norm = to_norm_config(field["norm"]);
     const Field final_norm = field["finalNorm"];
     if (!final_norm.is_null()) config.final_norm = to_norm_config(final_norm);
-    config.positions = field["positions"].one_of<PositionKind>(
-        {{"learned", PositionKind::learned}, {"rotary", PositionKind::rotary}});
+    config.positions =
+        field["positions"].one_of<PositionKind>({{"learned", PositionKind::learned}, {"rotary", PositionKind::rotary}});
     config.rotary_theta = field["rotaryTheta"].number();
     config.qkv_bias = field["qkvBias"].boolean();
     config.attention_output_bias = field["attentionOutputBias"].boolean();

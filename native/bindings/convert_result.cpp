@@ -49,7 +49,8 @@ Napi::Value to_js(Napi::Env env, const std::vector<Parameter>& parameters) {
     return to_array(env, parameters, [env](const Parameter& parameter) {
         auto object = Napi::Object::New(env);
         object.Set("name", parameter.name);
-        object.Set("shape", to_array(env, parameter.shape, [env](int64_t n) { return Napi::Number::New(env, double(n)); }));
+        object.Set("shape",
+                   to_array(env, parameter.shape, [env](int64_t n) { return Napi::Number::New(env, double(n)); }));
         return object;
     });
 }

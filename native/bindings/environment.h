@@ -20,7 +20,7 @@ public:
     static void install(Napi::Env env);
     static Environment& of(Napi::Env env);
 
-    // A JavaScript object of a wrapped class, made from `state`. Scripts cannot construct one: they have no state to give.
+    // A JavaScript object of a wrapped class, made from `state`. Scripts have no state to give and cannot make one.
     template <typename State>
     Napi::Object construct(const Napi::FunctionReference& constructor, State state) {
         construction_ = std::move(state);

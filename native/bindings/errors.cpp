@@ -30,7 +30,8 @@ Napi::Value to_js_error(Napi::Env env, const std::exception_ptr& error) {
     } catch (const std::exception& other) {
         return with_code<Napi::Error>(env, error_code_name(ErrorCode::native), other.what());
     } catch (...) {
-        return with_code<Napi::Error>(env, error_code_name(ErrorCode::native), "native code threw an unknown exception");
+        return with_code<Napi::Error>(env, error_code_name(ErrorCode::native),
+                                      "native code threw an unknown exception");
     }
 }
 

@@ -92,7 +92,8 @@ int64_t Field::integer(int64_t minimum, int64_t maximum) const {
     const std::string accepted = "an integer from " + std::to_string(minimum) + " to " + std::to_string(maximum);
     if (!value_.IsNumber()) reject_type(accepted);
     const double number = value_.As<Napi::Number>().DoubleValue();
-    if (!(number >= double(minimum) && number <= double(maximum)) || number != std::floor(number)) reject_value(accepted);
+    if (!(number >= double(minimum) && number <= double(maximum)) || number != std::floor(number))
+        reject_value(accepted);
     return int64_t(number);
 }
 
@@ -128,7 +129,8 @@ std::vector<T> Field::typed_array(napi_typedarray_type type) const {
     if (!value_.IsTypedArray() || value_.As<Napi::TypedArray>().TypedArrayType() != type) reject_type(accepted);
     const auto array = value_.As<Napi::TypedArrayOf<T>>();
     if (array.ArrayBuffer().IsDetached()) {
-        fail(ErrorCode::config, path_ + " must be " + accepted + " with its memory; its buffer has been transferred away");
+        fail(ErrorCode::config,
+             path_ + " must be " + accepted + " with its memory; its buffer has been transferred away");
     }
     return std::vector<T>(array.Data(), array.Data() + array.ElementLength());
 }

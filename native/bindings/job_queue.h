@@ -2,9 +2,11 @@
 // settled on the JavaScript thread.
 //
 // The thread alone creates, uses and frees those objects, so none of them needs a lock. Disposal returns at once: what
-// waits in the queue is rejected with ERR_DISPOSED, the running job ends with its own outcome (a sampling run ends early,
-// with ERR_DISPOSED), and then the memory is freed. When the environment ends (process exit, worker termination) the
-// thread is stopped and joined, and promises that are still open are dropped.
+// waits in the queue is rejected with ERR_DISPOSED, the running job ends with its own outcome (a sampling run ends
+// early, with ERR_DISPOSED), and then the memory is freed. When the environment ends (a worker's termination, the
+// natural end of the process) the thread is stopped and joined, and promises that are still open are dropped. A call of
+// process.exit() on the main thread does not wait: it ends the process in the middle of a job, so nothing that jobs use
+// may be destroyed at exit.
 #pragma once
 
 #include "job.h"

@@ -132,7 +132,9 @@ Napi::Value ModelBinding::forward(const Napi::CallbackInfo& info) {
 // lossAndGradients(batch: NativeBatch): Promise<{loss: number, gradients: Float32Array[]}>
 Napi::Value ModelBinding::loss_and_gradients(const Napi::CallbackInfo& info) {
     return promise_or_rejection(info.Env(), [&] {
-        auto work = [batch = to_batch(Field(info[0], "batch"))](Model& model) { return model.loss_and_gradients(batch); };
+        auto work = [batch = to_batch(Field(info[0], "batch"))](Model& model) {
+            return model.loss_and_gradients(batch);
+        };
         // The job keeps this object, and with it the table, from garbage collection.
         auto convert = [this](Napi::Env env, const Model::LossAndGradients& computed) {
             auto gradients = Napi::Array::New(env, state_.parameters.size());

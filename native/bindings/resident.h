@@ -25,9 +25,9 @@ struct ModelHandle {
     // work(Model&) on the queue's thread; see TypedJob.
     template <typename Work, typename Convert>
     Napi::Promise run(Napi::Value owner, Work work, Convert convert) {
-        return queue->run({owner.As<Napi::Object>(), nullptr, nullptr},
-                          [object = model, work = std::move(work)]() mutable { return work(*object.lock()); },
-                          std::move(convert));
+        return queue->run(
+            {owner.As<Napi::Object>(), nullptr, nullptr},
+            [object = model, work = std::move(work)]() mutable { return work(*object.lock()); }, std::move(convert));
     }
 
     const std::shared_ptr<JobQueue> queue;
@@ -49,9 +49,9 @@ public:
     Napi::Promise run(Napi::Value owner, Work work, Convert convert,
                       std::shared_ptr<std::atomic<bool>> stop = nullptr) {
         if (disposed_) fail(ErrorCode::disposed, "the " + name_ + " is disposed");
-        return model_->queue->run({owner.As<Napi::Object>(), object_, std::move(stop)},
-                                  [object = object_, work = std::move(work)]() mutable { return work(*object); },
-                                  std::move(convert));
+        return model_->queue->run(
+            {owner.As<Napi::Object>(), object_, std::move(stop)},
+            [object = object_, work = std::move(work)]() mutable { return work(*object); }, std::move(convert));
     }
 
     void report_memory(int64_t bytes) {

@@ -12,10 +12,9 @@ namespace {
 
 // Fixed, because it decides where an element's sum is cut: never to depend on threads or on the number of rows.
 constexpr int64_t DEPTH_BLOCK = 512;
-constexpr int64_t ROWS_PER_UNIT = 96;         // of a: stay in cache while the panels pass
-constexpr int64_t COLUMNS_PER_CHUNK = 4096;   // packed at a time: bounds the scratch memory
-constexpr int64_t UNITS_PER_THREAD = 4;       // enough for the threads to finish together
-constexpr int64_t PACK_DEPTH = 64;
+constexpr int64_t ROWS_PER_UNIT = 96;        // of a: they stay in cache while the panels pass
+constexpr int64_t COLUMNS_PER_CHUNK = 4096;  // packed at a time: bounds the scratch memory
+constexpr int64_t UNITS_PER_THREAD = 4;      // enough for the threads to finish together
 
 // out = a b + addend + bias, or out += a b
 struct Product {

@@ -63,7 +63,7 @@ TEST(canvas_commits_the_surest_positions_of_the_active_block_first) {
 
 TEST(canvas_breaks_ties_and_near_ties_by_position) {
     Canvas canvas(masks(0, 4), config(4, 4), MODEL);
-    // Differences below 2^-15 are rounding noise of a forward pass.
+    // Differences far below 2^-16 are rounding noise of a forward pass.
     const std::vector<std::vector<int32_t>> expected = {{0}, {1}, {2}, {3}};
     CHECK(run(canvas, {0.5f, 0.5f + 1e-6f, 0.5f + 2e-6f, 0.5f + 3e-6f}) == expected);
 }

@@ -33,7 +33,7 @@ std::vector<uint32_t> bits_of(Backend& backend, const OpCase& op_case, int threa
 void check_threads(Backend& backend, const OpCase& op_case, int repeats) {
     const std::vector<uint32_t> expected = bits_of(backend, op_case, 1);
     for (int repeat = 0; repeat < repeats; repeat++) {
-        for (const int threads : {1, 2, 4}) {
+        for (const int threads : {2, 4}) {
             if (bits_of(backend, op_case, threads) == expected) continue;
             throw Failure{join(backend.name(), ", ", op_case.name, ": other bits with ", threads, " threads, repeat ",
                                repeat),
@@ -46,13 +46,13 @@ TEST(ops_give_the_same_bits_at_any_thread_count) {
     const ThreadLimit restored;
     for (const std::string& path : usable_paths()) {
         const auto backend = make_cpu_backend(path);
-        for (const OpCase& op_case : op_cases()) check_threads(*backend, op_case, 1);
+        for (const OpCase& op_case : op_cases()) check_threads(*backend, op_case, 2);
     }
 }
 
 // Races are rare events: the largest case of each op that splits its work, many times over.
 TEST(ops_give_the_same_bits_on_every_run) {
-    constexpr int REPEATS = 40;
+    constexpr int REPEATS = 25;
     const ThreadLimit restored;
     const auto backend = make_cpu_backend();
     const std::vector<std::string> names = {

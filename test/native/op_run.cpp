@@ -1,6 +1,7 @@
 // Guarded buffers around every operand, and what they show after the op.
 #include "op_run.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 
@@ -135,8 +136,8 @@ OperandResult OpRun::result(const Buffer& buffer) {
     const std::vector<uint32_t> image = download(buffer);
     double error = 0, norm = 0;
     for (int64_t at = 0; at < int64_t(image.size()); at++) {
-        const int64_t element = at - buffer.offset;
-        const int64_t row = element / tensor.stride, col = element % tensor.stride, index = row * tensor.cols + col;
+        const int64_t element = at - buffer.offset, stride = std::max<int64_t>(tensor.stride, 1);
+        const int64_t row = element / stride, col = element % stride, index = row * tensor.cols + col;
         const bool inside = element >= 0 && row < tensor.rows && col < tensor.cols;
         const auto fault = [&](const std::string& what) {
             return OperandResult{buffer.name, 0,

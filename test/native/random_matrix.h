@@ -2,7 +2,6 @@
 #pragma once
 
 #include "reference/matrix.h"
-#include "rng.h"
 
 #include <numbers>
 #include <numeric>
@@ -10,19 +9,25 @@
 
 namespace dllm::test {
 
+// splitmix64: a test draws millions of numbers, so it must be cheap.
 class Random {
 public:
-    explicit Random(uint64_t seed) : key_(philox_key(seed, 0)) {}
+    explicit Random(uint64_t seed) : state_(seed) {}
 
-    uint32_t bits() { return random_bits(key_, Stream::init, 0, 0, count_++); }
-    double real(double low, double high) { return low + (high - low) * uniform(bits()); }
-    int32_t integer(int32_t bound) { return int32_t(uniform(bits()) * bound); }
+    uint64_t bits() {
+        state_ += 0x9E3779B97F4A7C15;
+        uint64_t h = (state_ ^ (state_ >> 30)) * 0xBF58476D1CE4E5B9;
+        h = (h ^ (h >> 27)) * 0x94D049BB133111EB;
+        return h ^ (h >> 31);
+    }
 
-    // Mean 0, variance 1: the sum of four uniforms, cheaper than a true normal and bell-shaped enough.
+    double real(double low, double high) { return low + (high - low) * (double(bits() >> 32) * 0x1p-32); }
+    int32_t integer(int32_t bound) { return int32_t(real(0, bound)); }
+
+    // Mean 0, variance 1: the sum of four uniforms, bell-shaped enough.
     double normal() {
-        const PhiloxBlock block = philox(key_, {{count_++, 0, 0, uint32_t(Stream::mask)}});
-        const double sum = uniform(block.words[0]) + uniform(block.words[1]) + uniform(block.words[2]) +
-                           uniform(block.words[3]);
+        const uint64_t h = bits();
+        const double sum = double((h & 0xffff) + (h >> 16 & 0xffff) + (h >> 32 & 0xffff) + (h >> 48)) * 0x1p-16;
         return (sum - 2) * std::numbers::sqrt3;
     }
 
@@ -49,8 +54,7 @@ public:
     }
 
 private:
-    PhiloxKey key_;
-    uint32_t count_ = 0;
+    uint64_t state_;
 };
 
 }  // namespace dllm::test

@@ -1,9 +1,13 @@
 // Reads a .safetensors file for tests, independently of the native reader.
 import {readFile} from 'node:fs/promises';
 
-export type Tensor = {readonly shape: readonly number[]; readonly data: Float32Array | Int32Array};
+export type Tensor = {readonly shape: readonly number[]; readonly data: Float32Array | Int32Array | Uint8Array};
 
 type Entry = {readonly dtype: string; readonly shape: number[]; readonly data_offsets: [number, number]};
+
+const views: Readonly<
+	Record<string, typeof Float32Array | typeof Int32Array | typeof Uint8Array | undefined>
+> = {F32: Float32Array, I32: Int32Array, U8: Uint8Array};
 
 export async function readSafetensors(file: string): Promise<Map<string, Tensor>> {
 	const bytes = await readFile(file);
@@ -19,9 +23,9 @@ export async function readSafetensors(file: string): Promise<Map<string, Tensor>
 		},
 	] of Object.entries(header)) {
 		if (name === '__metadata__') continue;
-		if (dtype !== 'F32' && dtype !== 'I32') throw new Error(`${file}: ${name} is ${dtype}`);
-		const copy = Uint8Array.from(bytes.subarray(begin + from, begin + to)).buffer;
-		tensors.set(name, {shape, data: dtype === 'F32' ? new Float32Array(copy) : new Int32Array(copy)});
+		const view = views[dtype];
+		if (view === undefined) throw new Error(`${file}: ${name} is ${dtype}`);
+		tensors.set(name, {shape, data: new view(Uint8Array.from(bytes.subarray(begin + from, begin + to)).buffer)});
 	}
 
 	return tensors;

@@ -9,7 +9,7 @@ export const tinyTokenizer = Tokenizer.char(tinyText);
 export const tinyModel = {
 	layers: 2,
 	heads: 2,
-	width: 16,
+	width: 32,
 	contextLength: 24,
 	vocabSize: tinyTokenizer.vocabSize,
 } as const satisfies ModelConfig;

@@ -118,21 +118,29 @@ template <class Isa, int ROWS, int VECTORS>
 }
 
 
-// out (rows, columns) for the columns of one panel. The rows are split evenly: no tile is much smaller than the others.
+// body(first row, rows) for each tile. The rows are split evenly: no tile is much smaller than the others.
+template <class Isa, class Body>
+[[gnu::always_inline]] inline void for_each_tile(int64_t rows, const Body& body) {
+    const int64_t tiles = (rows + Isa::TILE_ROWS - 1) / Isa::TILE_ROWS;
+    for (int64_t tile = 0; tile < tiles; tile++) {
+        const int64_t begin = rows * tile / tiles;
+        body(begin, rows * (tile + 1) / tiles - begin);
+    }
+}
+
+// out (rows, columns) for the columns of one panel
 template <class Isa>
 [[gnu::always_inline]] inline void product_panel(TileArguments arguments, int64_t rows, int64_t columns) {
     const int64_t vectors = vectors_of<Isa>(columns);
     arguments.last_lanes = int(columns - (vectors - 1) * Isa::WIDTH);
-    const int64_t tiles = (rows + Isa::TILE_ROWS - 1) / Isa::TILE_ROWS;
     const TileArguments first = arguments;
-    for (int64_t tile = 0; tile < tiles; tile++) {
-        const int64_t begin = rows * tile / tiles, end = rows * (tile + 1) / tiles;
+    for_each_tile<Isa>(rows, [&](int64_t begin, int64_t tile_rows) {
         arguments.out.data = first.out.data + begin * first.out.stride;
         arguments.a.data = first.a.data + begin * first.a.row_stride;
         if (first.initial.data != nullptr) arguments.initial.data = first.initial.data + begin * first.initial.stride;
         if (first.addend.data != nullptr) arguments.addend.data = first.addend.data + begin * first.addend.stride;
-        product_tile_of<Isa, Isa::TILE_ROWS, Isa::TILE_VECTORS>(end - begin, vectors, arguments);
-    }
+        product_tile_of<Isa, Isa::TILE_ROWS, Isa::TILE_VECTORS>(tile_rows, vectors, arguments);
+    });
 }
 
 template <class Isa>

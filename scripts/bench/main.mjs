@@ -1,0 +1,14 @@
+// npm run bench -- NAME [options]: benchmarks, each a program of its own that times us against a peer in one run.
+const benchmarks = {
+	step: 'one `nano` training step against PyTorch (options: --rounds N, --steps N, --threads N, --json)',
+};
+
+const [name] = process.argv.slice(2);
+if (name === undefined || !Object.hasOwn(benchmarks, name)) {
+	const list = Object.entries(benchmarks).map(([key, about]) => `  ${key}  ${about}`);
+	console.error(`usage: npm run bench -- NAME [options]\n${list.join('\n')}`);
+	process.exit(2);
+}
+
+const {run} = await import(`./${name}.mjs`);
+await run(process.argv.slice(3));

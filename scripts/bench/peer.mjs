@@ -1,0 +1,35 @@
+// A peer in a child process that answers each line of input with one line of JSON.
+import {spawn} from 'node:child_process';
+import {createInterface} from 'node:readline';
+
+export class Peer {
+	#child;
+	#lines;
+
+	constructor(command, args, environment = {}) {
+		this.#child = spawn(command, args, {stdio: ['pipe', 'pipe', 'inherit'], env: {...process.env, ...environment}});
+		this.#lines = createInterface({input: this.#child.stdout})[Symbol.asyncIterator]();
+		this.failed = new Promise((_, reject) => {
+			this.#child.once('error', reject);
+			this.#child.once('exit', code => {
+				if (code !== 0) reject(new Error(`${command} ${args.join(' ')} ended with exit code ${code}`));
+			});
+		});
+		this.failed.catch(() => {}); // reported by whoever waits for an answer
+	}
+
+	async read() {
+		const {value, done} = await Promise.race([this.#lines.next(), this.failed]);
+		if (done) return this.failed;
+		return JSON.parse(value);
+	}
+
+	ask(line) {
+		this.#child.stdin.write(`${line}\n`);
+		return this.read();
+	}
+
+	close() {
+		this.#child.stdin.end();
+	}
+}

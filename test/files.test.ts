@@ -1,0 +1,286 @@
+// Files: written whole or not at all, folders replaced or left alone, and JSON mistakes found where they are.
+import {spawn} from 'node:child_process';
+import {existsSync} from 'node:fs';
+import {mkdir, readdir, readFile, rename, writeFile} from 'node:fs/promises';
+import path from 'node:path';
+import test, {type ExecutionContext} from 'ava';
+import fc from 'fast-check';
+import {CheckpointError} from '../lib/errors.js';
+import {describeJsonError, findJsonError} from '../lib/files/json-error.js';
+import {
+	exists,
+	readJsonFile,
+	recoverFolder,
+	temporarySibling,
+	writeFileAtomic,
+	writeFolderAtomic,
+} from '../lib/files.js';
+import {rejects} from './support/expect.js';
+import {temporaryFolder} from './support/folders.js';
+
+function fill(content: string): (temporary: string) => Promise<void> {
+	return async temporary => {
+		await mkdir(path.join(temporary, 'below'));
+		await writeFile(path.join(temporary, 'config.json'), content);
+		await writeFile(path.join(temporary, 'below', 'data'), content);
+	};
+}
+
+/** The target holds this content and nothing lies beside it. */
+async function holds(t: ExecutionContext, target: string, content: string): Promise<void> {
+	t.is(await readFile(path.join(target, 'config.json'), 'utf8'), content);
+	t.is(await readFile(path.join(target, 'below', 'data'), 'utf8'), content);
+	t.deepEqual(await readdir(path.dirname(target)), [path.basename(target)]);
+}
+
+/** A process id that no running process has. */
+async function deadPid(): Promise<number> {
+	const child = spawn(process.execPath, ['-e', '']);
+	await new Promise(resolve => {
+		child.on('close', resolve);
+	});
+	return child.pid!;
+}
+
+test('replaces a file in one step', async t => {
+	const folder = await temporaryFolder(t);
+	const file = path.join(folder, 'file');
+	await writeFileAtomic(file, 'one');
+	await writeFileAtomic(file, Buffer.from('two'));
+	t.is(await readFile(file, 'utf8'), 'two');
+	t.deepEqual(await readdir(folder), ['file']);
+});
+
+test('leaves nothing behind when a file cannot be written', async t => {
+	const folder = await temporaryFolder(t);
+	const target = path.join(folder, 'taken');
+	await mkdir(target);
+	await t.throwsAsync(writeFileAtomic(target, 'x'), {code: 'EISDIR'});
+	t.deepEqual(await readdir(folder), ['taken']);
+	await t.throwsAsync(writeFileAtomic(path.join(folder, 'none', 'file'), 'x'), {code: 'ENOENT'});
+});
+
+test('builds a folder and replaces it only when told to', async t => {
+	const target = path.join(await temporaryFolder(t), 'made', 'target');
+	await writeFolderAtomic(target, {}, fill('one'));
+	await holds(t, target, 'one');
+	let called = false;
+	const build = async () => {
+		called = true;
+	};
+	await rejects(t, () => writeFolderAtomic(target, {}, build), {code: 'ERR_DATA', message: /target exists already/});
+	const options = {error: CheckpointError};
+	await rejects(t, () => writeFolderAtomic(target, options, build), {
+		code: 'ERR_CHECKPOINT',
+		message: /exists already/,
+	});
+	t.false(called, 'it is refused before the work is done');
+	await writeFolderAtomic(`${target}/`, {overwrite: true}, fill('two'));
+	await holds(t, target, 'two');
+});
+
+test('keeps the old folder when building fails', async t => {
+	const target = path.join(await temporaryFolder(t), 'target');
+	const failure = new Error('no more');
+	const build = async (temporary: string) => {
+		await writeFile(path.join(temporary, 'config.json'), 'half');
+		throw failure;
+	};
+	t.is(await t.throwsAsync(writeFolderAtomic(target, {}, build)), failure);
+	t.deepEqual(await readdir(path.dirname(target)), []);
+	await writeFolderAtomic(target, {}, fill('one'));
+	t.is(await t.throwsAsync(writeFolderAtomic(target, {overwrite: true}, build)), failure);
+	await holds(t, target, 'one');
+});
+
+test('keeps the old folder when what was built is gone', async t => {
+	const target = path.join(await temporaryFolder(t), 'target');
+	await writeFolderAtomic(target, {}, fill('one'));
+	const build = (temporary: string) => rename(temporary, path.join(target, 'moved'));
+	await t.throwsAsync(writeFolderAtomic(target, {overwrite: true}, build), {code: 'ENOENT'});
+	await holds(t, target, 'one');
+});
+
+test('never replaces a folder or file that is something else', async t => {
+	const folder = await temporaryFolder(t);
+	const target = path.join(folder, 'home');
+	await mkdir(target);
+	const options = {overwrite: true, marker: 'config.json'};
+	await writeFolderAtomic(target, options, fill('into an empty one'));
+	await holds(t, target, 'into an empty one');
+	const foreign = path.join(folder, 'foreign');
+	await mkdir(foreign);
+	await writeFile(path.join(foreign, 'photo'), '');
+	await rejects(t, () => writeFolderAtomic(foreign, options, fill('x')), {
+		code: 'ERR_DATA',
+		message: /foreign holds no config\.json/,
+	});
+	const file = path.join(folder, 'file');
+	await writeFile(file, 'text');
+	await rejects(t, () => writeFolderAtomic(file, options, fill('x')), {
+		code: 'ERR_DATA',
+		message: /file is not a folder/,
+	});
+	t.is(await readFile(file, 'utf8'), 'text');
+	t.deepEqual((await readdir(folder)).sort(), ['file', 'foreign', 'home']);
+});
+
+test('refuses a folder that appears while another is built', async t => {
+	const target = path.join(await temporaryFolder(t), 'target');
+	const build = async (temporary: string) => {
+		await fill('mine')(temporary);
+		await mkdir(target);
+		await fill('theirs')(target);
+	};
+	await rejects(t, () => writeFolderAtomic(target, {}, build), {code: 'ERR_DATA', message: /exists already/});
+	await holds(t, target, 'theirs');
+});
+
+test('recovers from a crash between the two renames, and clears up', async t => {
+	const folder = await temporaryFolder(t);
+	const target = path.join(folder, 'target');
+	const pid = await deadPid();
+	const remains = (kind: string, digit: string) => `${target}.${kind}-${pid}-${digit.repeat(12)}`;
+	t.false(await recoverFolder(target));
+	await mkdir(remains('tmp', '0'));
+	await mkdir(remains('old', '1'));
+	await fill('earlier')(remains('old', '1'));
+	await new Promise(resolve => {
+		setTimeout(resolve, 20);
+	});
+	await mkdir(remains('old', '2'));
+	await fill('last good')(remains('old', '2'));
+	await mkdir(`${target}.old-backup`); // a person's
+	await mkdir(temporarySibling(target, 'tmp')); // of a running writer
+	t.true(await recoverFolder(target));
+	t.is(await readFile(path.join(target, 'config.json'), 'utf8'), 'last good');
+	t.false(await recoverFolder(target));
+	await writeFolderAtomic(target, {overwrite: true}, fill('new'));
+	t.is(await readFile(path.join(target, 'config.json'), 'utf8'), 'new');
+	const left = (await readdir(folder)).sort();
+	t.is(left.length, 3);
+	t.deepEqual(left.slice(0, 2), ['target', 'target.old-backup']);
+	t.regex(left[2], new RegExp(`^target\\.tmp-${process.pid}-`));
+});
+
+test('a killed writer leaves a whole folder', async t => {
+	const folder = await temporaryFolder(t);
+	const target = path.join(folder, 'target');
+	const script = `
+		import {writeFile} from 'node:fs/promises';
+		const {writeFolderAtomic} = await import(${JSON.stringify(new URL('../lib/files.js', import.meta.url).href)});
+		for (let turn = 0; ; turn++) {
+			await writeFolderAtomic(${JSON.stringify(target)}, {overwrite: true}, async temporary => {
+				for (const name of ['a', 'b', 'c']) await writeFile(temporary + '/' + name, String(turn).repeat(50_000));
+			});
+			if (turn === 0) console.log('ready');
+		}`;
+	for (let kill = 0; kill < 6; kill++) {
+		const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+			stdio: ['ignore', 'pipe', 'inherit'],
+		});
+		await new Promise(resolve => {
+			child.stdout.once('data', resolve);
+		});
+		await new Promise(resolve => {
+			setTimeout(resolve, 7 * kill);
+		});
+		const closed = new Promise(resolve => {
+			child.on('close', resolve);
+		});
+		child.kill('SIGKILL');
+		await closed;
+		await recoverFolder(target);
+		const contents = await Promise.all(['a', 'b', 'c'].map(name => readFile(path.join(target, name), 'utf8')));
+		t.true(contents[0].length >= 50_000 && contents.every(content => content === contents[0]));
+	}
+
+	await writeFolderAtomic(target, {overwrite: true}, fill('clean'));
+	await holds(t, target, 'clean');
+});
+
+test('reads JSON, also with a byte order mark', async t => {
+	const file = path.join(await temporaryFolder(t), 'file.json');
+	await writeFile(file, '\uFEFF{"a": [1, "é"]}');
+	t.deepEqual(await readJsonFile(file, 'a test'), {a: [1, 'é']});
+});
+
+test('names the file and the place of what is not JSON', async t => {
+	const folder = await temporaryFolder(t);
+	const file = path.join(folder, 'file.json');
+	const options = {error: CheckpointError, maxBytes: 100};
+	const read = () => readJsonFile(file, 'a test', options);
+	await rejects(t, read, {code: 'ERR_CHECKPOINT', message: /cannot read .*file\.json \(a test\): it does not exist/});
+	await rejects(t, () => readJsonFile(folder, 'a test'), {code: 'ERR_DATA', message: /not a regular file/});
+	await writeFile(file, 'x'.repeat(101));
+	await rejects(t, read, {code: 'ERR_CHECKPOINT', message: /it has 101 bytes, more than the 100 allowed/});
+	await writeFile(file, Uint8Array.of(0x22, 0xff, 0x22));
+	await rejects(t, read, {code: 'ERR_CHECKPOINT', message: /file\.json \(a test\) is not UTF-8/});
+	await writeFile(file, '{\n\t"a": 1,\n\t"b": tru\n}');
+	await rejects(t, read, {code: 'ERR_CHECKPOINT', message: /line 3, column 7: expected a value, found "tru"/});
+	t.false(await exists(path.join(file, 'below')));
+	t.true(existsSync(file));
+});
+
+test('describes mistakes in JSON', t => {
+	const cases: [string, string][] = [
+		['', 'line 1, column 1: expected a value, found the end of the text'],
+		['{"a" 1}', 'line 1, column 6: expected ":", found "1"'],
+		['{"a": 1,}', 'line 1, column 9: expected a key in double quotes, found "}"'],
+		["{'a': 1}", 'line 1, column 2: expected a key in double quotes or "}", found "\'"'],
+		['[1 2]', 'line 1, column 4: expected "," or "]", found "2"'],
+		['[1,\n2', 'line 2, column 2: expected "," or "]", found the end of the text'],
+		['{"a": "x\ny"}', 'line 1, column 7: expected a value, found "\\"x"'],
+		['01', 'line 1, column 2: expected the end of the text, found "1"'],
+		['[1, // one\n2]', 'line 1, column 5: expected a value, found "/"'],
+	];
+	for (const [text, description] of cases) t.is(describeJsonError(text), description);
+	t.is(describeJsonError('{"fine": [true, null, -1.5e3, "\\u00e9"]}'), undefined);
+});
+
+test('agrees with JSON.parse on what is JSON', t => {
+	const token = fc.constantFrom(
+		'{',
+		'}',
+		'[',
+		']',
+		',',
+		':',
+		'"a"',
+		'"\\n"',
+		'"\\x"',
+		'1',
+		'-',
+		'0.5',
+		'01',
+		'1e',
+		'true',
+		'nul',
+		'null',
+		' ',
+		'\n',
+		'"',
+	);
+	const text = fc.oneof(
+		fc.array(token, {maxLength: 12}).map(tokens => tokens.join('')),
+		fc.tuple(fc.json(), fc.nat(), token).map(([json, place, wrong]) => {
+			const at = place % (json.length + 1);
+			return json.slice(0, at) + wrong + json.slice(at + 1);
+		}),
+		fc.json(),
+	);
+	fc.assert(
+		fc.property(text, json => {
+			let isValid = true;
+			try {
+				JSON.parse(json);
+			} catch {
+				isValid = false;
+			}
+
+			t.is(findJsonError(json) === undefined, isValid, json);
+		}),
+		{numRuns: 5000},
+	);
+	t.is(findJsonError(`"${'x'.repeat(10_000_000)}`)?.offset, 0);
+});
