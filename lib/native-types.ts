@@ -124,7 +124,7 @@ export interface NativeModel {
 	parameters(): NativeParameter[];
 	parameter(name: string): Promise<Float32Array>;
 	forward(batch: NativeBatch): Promise<{logits: Float32Array; shape: [number, number, number]}>;
-	/** Gradients of every parameter, concatenated in the order and with the shapes of `parameters()`. */
+	/** Gradients of every parameter, in the order and with the shapes of `parameters()`. */
 	lossAndGradients(batch: NativeBatch): Promise<{loss: number; gradients: Float32Array[]}>;
 	/** Writes the weights as one .safetensors file at this path, fsynced. */
 	save(path: string): Promise<void>;

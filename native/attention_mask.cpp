@@ -110,8 +110,8 @@ void check(const AttentionSpec& spec, int64_t batch, int64_t query_length, int64
         case AttentionKind::causal: break;
         case AttentionKind::annealed:
             if (!(spec.open_probability >= 0 && spec.open_probability <= 1)) {
-                fail(ErrorCode::config, "attention openProbability must be in [0, 1], got " +
-                                            std::to_string(spec.open_probability));
+                fail(ErrorCode::config,
+                     "attention openProbability must be in [0, 1], got " + std::to_string(spec.open_probability));
             }
             if (spec.step > std::numeric_limits<uint32_t>::max()) {
                 fail(ErrorCode::config, "attention step must be below 2^32, got " + std::to_string(spec.step));
@@ -120,8 +120,9 @@ void check(const AttentionSpec& spec, int64_t batch, int64_t query_length, int64
         case AttentionKind::block_causal: check_block_length(spec, key_length, "sequence"); break;
         case AttentionKind::block_diffusion:
             if (key_length % 2 != 0) {
-                fail(ErrorCode::config, "block_diffusion attention needs an even length, a noisy and a clean half, got " +
-                                            std::to_string(key_length));
+                fail(ErrorCode::config,
+                     "block_diffusion attention needs an even length, a noisy and a clean half, got " +
+                         std::to_string(key_length));
             }
             check_block_length(spec, key_length / 2, "noisy half");
             break;

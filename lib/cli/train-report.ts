@@ -143,7 +143,7 @@ export class TrainReport {
 		print(`\ntrained in ${formatSeconds(seconds)}: validation bound ${formatBound(this.#evaluation!)}`);
 		print(`saved in ${folder}\n`);
 		print('Next:');
-		print(`  npx dllm-native sample --model ${folder} --watch`);
+		print(`  npx dllm-native sample --model ${folder} --temperature 1 --watch`);
 		print(`  npx dllm-native eval --model ${folder}`);
 		print(`  npx dllm-native train --resume ${folder} --steps ${2 * trainer.config.steps}`);
 	}

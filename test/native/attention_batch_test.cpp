@@ -51,8 +51,16 @@ std::vector<std::vector<uint32_t>> attend(Backend& backend, AttentionKind kind, 
     for (const uint64_t word : map.bits) halves.insert(halves.end(), {int32_t(word), int32_t(word >> 32)});
     const int64_t blocks = int64_t(map.bits.size()) / TileMap::TILE;
     const Tensor bits = blocks > 0 ? run.table("bits", halves, blocks).tensor : Tensor{};
-    const AttentionShape shape{batch,    length, length, 0,    HEADS,
-                               KV_HEADS, inputs.q.cols / HEADS, map.masks, tiles, bits,
+    const AttentionShape shape{batch,
+                               length,
+                               length,
+                               0,
+                               HEADS,
+                               KV_HEADS,
+                               inputs.q.cols / HEADS,
+                               map.masks,
+                               tiles,
+                               bits,
                                lengths.empty() ? Tensor{} : run.input("lengths", lengths).tensor};
     const Tensor q = run.input("q", inputs.q).tensor, k = run.input("k", inputs.k).tensor;
     const Tensor v = run.input("v", inputs.v).tensor, dout = run.input("dout", inputs.dout).tensor;
@@ -78,10 +86,10 @@ TEST(attention_sequences_do_not_depend_on_the_batch) {
                         const auto begin = together[result].begin() + b * LENGTH * width;
                         if (std::equal(alone[result].begin(), alone[result].end(), begin)) continue;
                         const char* names[] = {"out", "dq", "dk", "dv"};
-                        throw Failure{join(path, kind == AttentionKind::full ? ", full" : ", causal", ", head width ",
-                                           head_width, ", length ", LENGTHS[b], ": ", names[result],
-                                           " has other bits alone"),
-                                      std::source_location::current()};
+                        throw Failure{
+                            join(path, kind == AttentionKind::full ? ", full" : ", causal", ", head width ", head_width,
+                                 ", length ", LENGTHS[b], ": ", names[result], " has other bits alone"),
+                            std::source_location::current()};
                     }
                 }
             }

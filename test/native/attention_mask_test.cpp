@@ -80,7 +80,8 @@ TEST(attention_mask_offset) {
     struct Shape {
         int64_t queries, keys, offset;
     };
-    for (const auto [queries, keys, offset] : {Shape{1, 130, 129}, Shape{5, 130, 64}, Shape{66, 130, 3}, Shape{70, 200, 130}}) {
+    for (const auto [queries, keys, offset] :
+         {Shape{1, 130, 129}, Shape{5, 130, 64}, Shape{66, 130, 3}, Shape{70, 200, 130}}) {
         check_map(spec_of(AttentionKind::full), 2, queries, keys, offset);
         check_map(spec_of(AttentionKind::causal), 2, queries, keys, offset);
         check_map(annealed(0.4), 2, queries, keys, offset);
@@ -94,11 +95,13 @@ TEST(attention_mask_offset) {
 TEST(attention_mask_shares_equal_tiles) {
     const TileMap causal = make_tile_map(spec_of(AttentionKind::causal), 1, 1024, 1024, 0);
     check_equal(int64_t(causal.bits.size()), TILE, "bits of a causal mask");
-    const TileMap zeros = make_tile_map([] {
-        AttentionSpec spec = spec_of(AttentionKind::explicit_mask);
-        spec.mask.assign(130 * 130, 0);
-        return spec;
-    }(), 4, 130, 130, 0);
+    const TileMap zeros = make_tile_map(
+        [] {
+            AttentionSpec spec = spec_of(AttentionKind::explicit_mask);
+            spec.mask.assign(130 * 130, 0);
+            return spec;
+        }(),
+        4, 130, 130, 0);
     CHECK(zeros.bits.empty() && zeros.masks == 1);
 }
 
@@ -113,7 +116,8 @@ TEST(attention_mask_annealed_draws) {
     for (const uint64_t step : {0, 1, 2}) {
         int64_t future_open = 0;
         for (int64_t q = 0; q < LENGTH; q++) {
-            for (int64_t k = q + 1; k < LENGTH; k++) future_open += reference::may_attend(annealed(0.3, step), 0, q, k, LENGTH);
+            for (int64_t k = q + 1; k < LENGTH; k++)
+                future_open += reference::may_attend(annealed(0.3, step), 0, q, k, LENGTH);
         }
         check_close(double(future_open) / (LENGTH * (LENGTH - 1) / 2), 0.3, 0.01, "share of open future entries");
     }

@@ -46,7 +46,8 @@ void check_rows(const std::string& name, const RowsOp& op) {
         const auto backend = make_cpu_backend(path);
         const std::vector<uint32_t> all = bits_of(*backend, op, {0, ROWS});
         const int64_t width = int64_t(all.size()) / ROWS;
-        for (const Range range : {Range{0, 1}, Range{1, 1}, Range{63, 3}, Range{64, 64}, Range{100, 30}, Range{129, 1}}) {
+        for (const Range range :
+             {Range{0, 1}, Range{1, 1}, Range{63, 3}, Range{64, 64}, Range{100, 30}, Range{129, 1}}) {
             const std::vector<uint32_t> expected(all.begin() + range.begin * width,
                                                  all.begin() + (range.begin + range.count) * width);
             if (bits_of(*backend, op, range) == expected) continue;
@@ -62,8 +63,10 @@ TEST(matmul_rows_do_not_depend_on_the_batch) {
         for (const int64_t I : {5, 70, 1000}) {
             const int64_t O = 67;
             const auto weight = [=](OpRun& run) {
-                return run.input("weight", layout == WeightLayout::in_out ? run.random.normal<float>(I, O)
-                                                                          : run.random.normal<float>(O, I)).tensor;
+                return run
+                    .input("weight", layout == WeightLayout::in_out ? run.random.normal<float>(I, O)
+                                                                    : run.random.normal<float>(O, I))
+                    .tensor;
             };
             check_rows("matmul_forward", [=](OpRun& run, Range range) {
                 const Tensor w = weight(run), bias = run.input("bias", run.random.normal<float>(1, O)).tensor;

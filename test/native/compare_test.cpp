@@ -5,6 +5,9 @@
 #include "reference_backend.h"
 #include "test.h"
 
+#include <cstring>
+#include <limits>
+
 namespace dllm {
 namespace {
 
@@ -18,6 +21,22 @@ TEST(ops_of_the_float_twins) {
 
 TEST(ops_of_the_cpu_backend) {
     for (const std::string& path : usable_paths()) run_op_cases(*make_cpu_backend(path));
+}
+
+TEST(cpu_memory_is_aligned_and_counted) {
+    const auto backend = make_cpu_backend();
+    const size_t before = cpu_allocated_bytes();
+    std::vector<void*> all;
+    for (const size_t bytes : {0, 1, 63, 64, 65, 1000}) {
+        all.push_back(backend->allocate(bytes));
+        CHECK(reinterpret_cast<uintptr_t>(all.back()) % 64 == 0);
+        std::memset(all.back(), 1, bytes);
+    }
+    check_equal(cpu_allocated_bytes(), before + 1193, "allocated bytes");
+    for (void* data : all) backend->release(data);
+    check_equal(cpu_allocated_bytes(), before, "allocated bytes after release");
+    constexpr size_t TOO_MANY = std::numeric_limits<size_t>::max();
+    check_throws([&] { backend->allocate(TOO_MANY); }, ErrorCode::out_of_memory, std::to_string(TOO_MANY));
 }
 
 }  // namespace

@@ -35,9 +35,9 @@ void check_threads(Backend& backend, const OpCase& op_case, int repeats) {
     for (int repeat = 0; repeat < repeats; repeat++) {
         for (const int threads : {2, 4}) {
             if (bits_of(backend, op_case, threads) == expected) continue;
-            throw Failure{join(backend.name(), ", ", op_case.name, ": other bits with ", threads, " threads, repeat ",
-                               repeat),
-                          std::source_location::current()};
+            throw Failure{
+                join(backend.name(), ", ", op_case.name, ": other bits with ", threads, " threads, repeat ", repeat),
+                std::source_location::current()};
         }
     }
 }
@@ -55,12 +55,18 @@ TEST(ops_give_the_same_bits_on_every_run) {
     constexpr int REPEATS = 25;
     const ThreadLimit restored;
     const auto backend = make_cpu_backend();
-    const std::vector<std::string> names = {
-        "embedding_backward 600 x 130 with positions", "layer_norm 600 x 130 bias mean 0", "rms_norm 600 x 130",
-        "matmul_forward 300 x 515 x 40 out_in bias", "matmul_backward_weight 300 x 515 x 40 in_out bias",
-        "matmul_backward_input 300 x 515 x 40 in_out", "activation 300 x 257 gelu normal",
-        "query_key 300 x 4 x 4 x 16 norm rotate", "attention full 3 x 130 x 130 x 4 x 4 x 32",
-        "cross_entropy 300 x 66", "global_norm 257 x 1001", "predict_tokens 3000 x 66 banned 65 temperature 1.000000"};
+    const std::vector<std::string> names = {"embedding_backward 600 x 130 with positions",
+                                            "layer_norm 600 x 130 bias mean 0",
+                                            "rms_norm 600 x 130",
+                                            "matmul_forward 300 x 515 x 40 out_in bias",
+                                            "matmul_backward_weight 300 x 515 x 40 in_out bias",
+                                            "matmul_backward_input 300 x 515 x 40 in_out",
+                                            "activation 300 x 257 gelu normal",
+                                            "query_key 300 x 4 x 4 x 16 norm rotate",
+                                            "attention full 3 x 130 x 130 x 4 x 4 x 32",
+                                            "cross_entropy 300 x 66",
+                                            "global_norm 257 x 1001",
+                                            "predict_tokens 3000 x 66 banned 65 temperature 1.000000"};
     for (const std::string& name : names) {
         const auto found = std::find_if(op_cases().begin(), op_cases().end(),
                                         [&](const OpCase& op_case) { return op_case.name == name; });

@@ -57,7 +57,8 @@ TEST(attention_gradient_shapes) {
           AttentionSize{2, 5, 70, 65, 2, 1, 8}, AttentionSize{1, 130, 130, 0, 1, 1, 3}}) {
         for (const AttentionKind kind : {AttentionKind::full, AttentionKind::causal}) {
             const std::string name = kind == AttentionKind::full ? "full" : "causal";
-            check_attention(name + " T " + std::to_string(size.key_length), size, open_entries(spec_of(kind), size, {}));
+            check_attention(name + " T " + std::to_string(size.key_length), size,
+                            open_entries(spec_of(kind), size, {}));
         }
     }
 }

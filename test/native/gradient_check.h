@@ -68,8 +68,9 @@ private:
         const double analytic = dot(dx, direction);
         const double error = std::abs(numeric - analytic) / std::max(scale, NEGLIGIBLE);
         if (error <= TOLERANCE) return;
-        throw Failure{join(what_, ", ", where, ": analytic ", analytic, ", numeric ", numeric, ", relative error ", error),
-                      std::source_location::current()};
+        throw Failure{
+            join(what_, ", ", where, ": analytic ", analytic, ", numeric ", numeric, ", relative error ", error),
+            std::source_location::current()};
     }
 
     double loss_at(DoubleMatrix& x, const DoubleMatrix& direction, double step) {

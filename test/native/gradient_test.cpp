@@ -26,8 +26,9 @@ struct RowShape {
 };
 
 // One, odd, just over a tile of 64, several tiles.
-constexpr std::array ROW_SHAPES = {RowShape{3, 1},  RowShape{1, 2},  RowShape{3, 7},   RowShape{5, 33}, RowShape{65, 8},
-                                   RowShape{2, 65}, RowShape{4, 129}, RowShape{130, 3}, RowShape{7, 300}};
+constexpr std::array ROW_SHAPES = {RowShape{3, 1},   RowShape{1, 2},   RowShape{3, 7},
+                                   RowShape{5, 33},  RowShape{65, 8},  RowShape{2, 65},
+                                   RowShape{4, 129}, RowShape{130, 3}, RowShape{7, 300}};
 constexpr std::array LAYOUTS = {WeightLayout::in_out, WeightLayout::out_in};
 
 constexpr double EPS = 1e-5;

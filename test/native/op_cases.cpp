@@ -20,6 +20,10 @@ const OpCases& op_cases() {
     return all;
 }
 
+void add_case(OpCases& cases, const std::string& name, double tolerance, const std::function<void(OpRun&)>& run) {
+    cases.push_back({name, tolerance, run});
+}
+
 std::string case_name(const std::string& op, std::initializer_list<int64_t> sizes) {
     std::string name = op;
     const char* separator = " ";
@@ -61,7 +65,8 @@ std::string op_case_differences(Backend& backend, const OpCase& op_case) {
 void run_op_cases(Backend& backend) {
     std::string all;
     for (const OpCase& op_case : op_cases()) all += op_case_differences(backend, op_case);
-    if (!all.empty()) throw Failure{join(backend.name(), " differs from the twins", all), std::source_location::current()};
+    if (!all.empty())
+        throw Failure{join(backend.name(), " differs from the twins", all), std::source_location::current()};
 }
 
 }  // namespace dllm::test

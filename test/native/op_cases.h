@@ -25,6 +25,8 @@ std::string op_case_differences(Backend& backend, const OpCase& op_case);
 // Runs every case; throws a test failure that lists all that was wrong.
 void run_op_cases(Backend& backend);
 
+void add_case(OpCases& cases, const std::string& name, double tolerance, const std::function<void(OpRun&)>& run);
+
 // "op 3 x 65 x 2"
 std::string case_name(const std::string& op, std::initializer_list<int64_t> sizes);
 

@@ -17,8 +17,9 @@ struct QueryKeySize {
 void add_query_key(OpCases& cases, QueryKeySize size, bool normalize, bool rotate) {
     const auto [N, H, G, D] = size;
     const HeadShape shape{H, G, D, normalize, 1e-5f, rotate};
-    const std::string name = case_name("query_key", {N, H, G, D}) + (normalize ? " norm" : "") + (rotate ? " rotate" : "");
-    cases.push_back({name, 5e-7, [=](OpRun& run) {
+    const std::string name =
+        case_name("query_key", {N, H, G, D}) + (normalize ? " norm" : "") + (rotate ? " rotate" : "");
+    add_case(cases, name, 5e-7, [=](OpRun& run) {
         constexpr int32_t POSITIONS = 300;
         Operand& qkv = run.changed("qkv", run.random.normal<float>(N, (H + 2 * G) * D, 2));
         Operand& dqkv = run.changed("dqkv", run.random.normal<float>(N, (H + 2 * G) * D));
@@ -33,7 +34,7 @@ void add_query_key(OpCases& cases, QueryKeySize size, bool normalize, bool rotat
             reference::query_key_forward(qkv.twin, rstd.twin, positions.twin, table.twin, shape);
             reference::query_key_backward(dqkv.twin, qkv.twin, rstd.twin, positions.twin, table.twin, shape);
         });
-    }});
+    });
 }
 
 // The bits of a map as 32-bit words, low half first.
@@ -61,7 +62,7 @@ void add_attention(OpCases& cases, const std::string& kind, const AttentionSpec&
                    const std::vector<int32_t>& lengths = {}, double scale = 1, double tolerance = 2e-6) {
     const auto [B, Tq, Tk, offset, H, G, D] = size;
     const std::string name = case_name("attention " + kind, {B, Tq, Tk, H, G, D}) + (lengths.empty() ? "" : " lengths");
-    cases.push_back({name, tolerance, [=, B = B, Tq = Tq, Tk = Tk, offset = offset, H = H, G = G, D = D](OpRun& run) {
+    add_case(cases, name, tolerance, [=, B = B, Tq = Tq, Tk = Tk, offset = offset, H = H, G = G, D = D](OpRun& run) {
         const TileMap map = make_tile_map(spec, B, Tq, Tk, offset);
         Integers none;
         Integers& tiles = run.table("tiles", map.tiles, map.masks * map.query_tiles);
@@ -77,8 +78,7 @@ void add_attention(OpCases& cases, const std::string& kind, const AttentionSpec&
         Operand &dk = run.written("dk", B * Tk, G * D), &dv = run.written("dv", B * Tk, G * D);
         run.contiguous();  // log_sum_exp only passes from forward to backward: backends may ask for it unsliced
         Operand& log_sum_exp = run.written_where_defined("log_sum_exp", B * H, Tq);
-        const AttentionShape shape{B,         Tq,           Tk,          offset,           H, G, D,
-                                   map.masks, tiles.tensor, bits.tensor, length_row.tensor};
+        const AttentionShape shape{B, Tq, Tk, offset, H, G, D, map.masks, tiles.tensor, bits.tensor, length_row.tensor};
         run.backend.attention_forward(out.tensor, log_sum_exp.tensor, q.tensor, k.tensor, v.tensor, shape);
         run.backend.attention_backward(dq.tensor, dk.tensor, dv.tensor, dout.tensor, q.tensor, k.tensor, v.tensor,
                                        out.tensor, log_sum_exp.tensor, shape);
@@ -88,7 +88,7 @@ void add_attention(OpCases& cases, const std::string& kind, const AttentionSpec&
             reference::attention_backward(dq.twin, dk.twin, dv.twin, dout.twin, q.twin, k.twin, v.twin, out.twin,
                                           log_sum_exp.twin, open, size);
         });
-    }});
+    });
 }
 
 AttentionSpec spec_of(AttentionKind kind, int64_t block_length = 0) {
@@ -113,8 +113,9 @@ AttentionSpec sparse_mask(int64_t masks, int64_t length) {
 }  // namespace
 
 void add_attention_cases(OpCases& cases) {
-    for (const QueryKeySize size : {QueryKeySize{1, 1, 1, 2}, QueryKeySize{3, 4, 2, 6}, QueryKeySize{65, 3, 3, 32},
-                                    QueryKeySize{5, 6, 1, 66}, QueryKeySize{130, 2, 2, 128}, QueryKeySize{300, 4, 4, 16}}) {
+    for (const QueryKeySize size :
+         {QueryKeySize{1, 1, 1, 2}, QueryKeySize{3, 4, 2, 6}, QueryKeySize{65, 3, 3, 32}, QueryKeySize{5, 6, 1, 66},
+          QueryKeySize{130, 2, 2, 128}, QueryKeySize{300, 4, 4, 16}}) {
         for (const bool normalize : {false, true}) {
             for (const bool rotate : {false, true}) add_query_key(cases, size, normalize, rotate);
         }
@@ -127,7 +128,8 @@ void add_attention_cases(OpCases& cases) {
          {AttentionSize{1, 1, 1, 0, 1, 1, 1}, AttentionSize{2, 3, 3, 0, 2, 2, 5}, AttentionSize{2, 65, 65, 0, 4, 2, 8},
           AttentionSize{1, 64, 64, 0, 6, 1, 33}, AttentionSize{1, 200, 200, 0, 2, 2, 128},
           AttentionSize{3, 130, 130, 0, 4, 4, 32}, AttentionSize{2, 5, 130, 125, 4, 2, 16},
-          AttentionSize{2, 70, 200, 67, 2, 1, 24}, AttentionSize{1, 1, 300, 299, 3, 3, 64}}) {
+          AttentionSize{2, 70, 200, 67, 2, 1, 24}, AttentionSize{1, 1, 300, 299, 3, 3, 64},
+          AttentionSize{1, 2, 1030, 1027, 2, 1, 16}}) {
         add_attention(cases, "full", full, size);
         add_attention(cases, "causal", causal, size);
     }

@@ -13,9 +13,9 @@ enum class Logits { normal, huge, equal };
 
 void add_cross_entropy(OpCases& cases, int64_t M, int64_t V, Logits kind, bool only_zero_weights = false) {
     const char* kind_name[] = {"", " huge", " equal"};
-    const std::string name = case_name("cross_entropy", {M, V}) + kind_name[int(kind)] +
-                             (only_zero_weights ? " of weight 0" : "");
-    cases.push_back({name, 2e-6, [=](OpRun& run) {
+    const std::string name =
+        case_name("cross_entropy", {M, V}) + kind_name[int(kind)] + (only_zero_weights ? " of weight 0" : "");
+    add_case(cases, name, 2e-6, [=](OpRun& run) {
         reference::Matrix<float> values = run.random.normal<float>(M, V, 3), row_weights(1, M);
         for (float& logit : values.data) {
             if (kind == Logits::huge) logit = float(run.random.real(-1e4, 1e4));
@@ -28,22 +28,23 @@ void add_cross_entropy(OpCases& cases, int64_t M, int64_t V, Logits kind, bool o
         Operand& weights = run.input("weights", row_weights);
         // The first target is the least likely: a target of probability 1 has a gradient no float can resolve.
         std::vector<int32_t> ids = run.random.integers(M, int32_t(V));
-        if (M > 0) ids[0] = int32_t(std::min_element(values.data.begin(), values.data.begin() + V) - values.data.begin());
+        if (M > 0)
+            ids[0] = int32_t(std::min_element(values.data.begin(), values.data.begin() + V) - values.data.begin());
         Integers& targets = run.input("targets", ids);
         Operand& loss = run.changed("loss", run.random.normal<float>(1, 1));
         run.backend.cross_entropy(loss.tensor, logits.tensor, targets.tensor, weights.tensor);
         run.twin([&] { reference::cross_entropy(loss.twin, logits.twin, targets.twin, weights.twin); });
-    }});
+    });
 }
 
 void add_global_norm(OpCases& cases, int64_t rows, int64_t cols, double scale) {
-    cases.push_back({case_name("global_norm", {rows, cols}) + (scale == 0 ? " of zeros" : ""), 1e-6, [=](OpRun& run) {
+    add_case(cases, case_name("global_norm", {rows, cols}) + (scale == 0 ? " of zeros" : ""), 1e-6, [=](OpRun& run) {
         run.contiguous();
         Operand& x = run.input("x", run.random.normal<float>(rows, cols, scale));
         Operand& out = run.written("out", 1, 1);
         run.backend.global_norm(out.tensor, x.tensor);
         run.twin([&] { reference::global_norm(out.twin, x.twin); });
-    }});
+    });
 }
 
 AdamWStep adamw_step(int64_t number, float weight_decay, float gradient_clip) {
@@ -62,7 +63,7 @@ AdamWStep adamw_step(int64_t number, float weight_decay, float gradient_clip) {
 void add_adamw(OpCases& cases, int64_t rows, int64_t cols, float weight_decay, float gradient_clip, int64_t steps) {
     const std::string name = case_name("adamw", {rows, cols, steps}) + (weight_decay > 0 ? " decay" : "") +
                              (gradient_clip > 0 ? " clip " + std::to_string(gradient_clip) : "");
-    cases.push_back({name, 2e-6, [=](OpRun& run) {
+    add_case(cases, name, 2e-6, [=](OpRun& run) {
         run.contiguous();
         Operand& weights = run.changed("weights", run.random.normal<float>(rows, cols, 0.02));
         Operand& first_moment = run.changed("first_moment", reference::Matrix<float>(rows, cols));
@@ -78,7 +79,7 @@ void add_adamw(OpCases& cases, int64_t rows, int64_t cols, float weight_decay, f
                 reference::adamw(weights.twin, first_moment.twin, second_moment.twin, gradients.twin, norm.twin, adamw);
             });
         }
-    }});
+    });
 }
 
 }  // namespace
@@ -90,6 +91,7 @@ void add_loss_cases(OpCases& cases) {
             add_cross_entropy(cases, M, V, Logits::huge);
         }
     }
+    add_cross_entropy(cases, 3, 5003, Logits::normal);
     add_cross_entropy(cases, 5, 66, Logits::equal);
     add_cross_entropy(cases, 5, 66, Logits::normal, true);
 

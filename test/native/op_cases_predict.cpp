@@ -32,7 +32,7 @@ void add_predict(OpCases& cases, Logits kind, int64_t M, int64_t V, int32_t bann
     const std::string name = case_name("predict_tokens", {M, V}) + kind_name[int(kind)] + " banned " +
                              std::to_string(banned) + " temperature " + std::to_string(temperature);
     const double tolerance = V > 100 ? 1e-5 : 2e-6;  // of a plain float sum over the vocabulary
-    cases.push_back({name, tolerance, [=](OpRun& run) {
+    add_case(cases, name, tolerance, [=](OpRun& run) {
         const reference::Matrix<float> values = logits_of(run.random, kind, M, V, banned);
         Operand& logits = run.input("logits", values);
         Integers& tokens = run.written_integers("tokens", M);
@@ -47,7 +47,7 @@ void add_predict(OpCases& cases, Logits kind, int64_t M, int64_t V, int32_t bann
                 confidence.twin(0, m) = reference::token_confidence(logits.twin, m, tokens.twin[m]);
             }
         });
-    }});
+    });
 }
 
 }  // namespace
@@ -70,6 +70,7 @@ void add_predict_cases(OpCases& cases) {
     add_predict(cases, Logits::normal, 3000, 66, 65, 1.0f);
     add_predict(cases, Logits::normal, 500, 66, 65, 0.3f);
     add_predict(cases, Logits::normal, 100, 1003, 7, 2.5f);
+    add_predict(cases, Logits::normal, 9, 5003, 5002, 1.0f);
 }
 
 }  // namespace dllm::test

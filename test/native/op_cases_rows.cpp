@@ -1,8 +1,10 @@
-// Op cases: embedding, norms, and the gathering and scattering of rows.
+// Op cases: embedding, norms, and the moving, gathering and scattering of rows.
 #include "op_cases.h"
 #include "reference/embedding.h"
 #include "reference/loss.h"
 #include "reference/norm.h"
+
+#include <algorithm>
 
 namespace dllm::test {
 namespace {
@@ -15,7 +17,8 @@ struct RowShape {
 };
 
 // None, one, odd, around a vector, over a tile of 64, over a chunk of 256 rows, and enough work for several threads.
-constexpr RowShape ROW_SHAPES[] = {{0, 5}, {1, 1}, {3, 1}, {1, 17}, {5, 33}, {65, 64}, {257, 15}, {4, 1025}, {600, 130}};
+constexpr RowShape ROW_SHAPES[] = {{0, 5},   {1, 1},    {3, 1},    {1, 17},   {5, 33},
+                                   {65, 64}, {257, 15}, {4, 1025}, {600, 130}};
 
 // Half of all tokens are one id, as in a batch of mask tokens.
 std::vector<int32_t> half_masked(Random& random, int64_t count, int32_t vocab_size) {
@@ -28,7 +31,7 @@ void add_embedding(OpCases& cases, RowShape shape, bool with_positions) {
     const auto [N, C] = shape;
     const int32_t V = 67, P = int32_t(N) + 3;
     const std::string suffix = with_positions ? " with positions" : "";
-    cases.push_back({case_name("embedding_forward", {N, C}) + suffix, 1e-7, [=](OpRun& run) {
+    add_case(cases, case_name("embedding_forward", {N, C}) + suffix, 1e-7, [=](OpRun& run) {
         Integers& tokens = run.input("tokens", half_masked(run.random, N, V));
         Integers& positions = run.input("positions", run.random.integers(N, P));
         Operand& token_table = run.input("token_table", run.random.normal<float>(V, C));
@@ -40,8 +43,8 @@ void add_embedding(OpCases& cases, RowShape shape, bool with_positions) {
         run.twin([&] {
             reference::embedding_forward(out.twin, tokens.twin, positions.twin, token_table.twin, position_table.twin);
         });
-    }});
-    cases.push_back({case_name("embedding_backward", {N, C}) + suffix, 1e-6, [=](OpRun& run) {
+    });
+    add_case(cases, case_name("embedding_backward", {N, C}) + suffix, 1e-6, [=](OpRun& run) {
         Integers& tokens = run.input("tokens", half_masked(run.random, N, V));
         Integers& positions = run.input("positions", run.random.integers(N, P));
         Operand& dout = run.input("dout", run.random.normal<float>(N, C));
@@ -54,20 +57,18 @@ void add_embedding(OpCases& cases, RowShape shape, bool with_positions) {
             reference::embedding_backward(dtoken_table.twin, dposition_table.twin, dout.twin, tokens.twin,
                                           positions.twin);
         });
-    }});
+    });
 }
 
 // In a single column dx is rstd = eps^(-1/2) times a difference that is zero but for rounding.
-double layer_norm_tolerance(int64_t cols) {
-    return cols == 1 ? 5e-5 : 2e-6;
-}
+double layer_norm_tolerance(int64_t cols) { return cols == 1 ? 5e-5 : 2e-6; }
 
 // A mean far from zero shows a variance computed as E[x^2] - E[x]^2.
 void add_layer_norm(OpCases& cases, RowShape shape, bool with_bias, double scale, double mean, double tolerance) {
     const auto [N, C] = shape;
-    const std::string name = case_name("layer_norm", {N, C}) + (with_bias ? " bias" : "") + " mean " +
-                             std::to_string(int(mean));
-    cases.push_back({name, tolerance, [=](OpRun& run) {
+    const std::string name =
+        case_name("layer_norm", {N, C}) + (with_bias ? " bias" : "") + " mean " + std::to_string(int(mean));
+    add_case(cases, name, tolerance, [=](OpRun& run) {
         Operand& x = run.input("x", run.random.normal<float>(N, C, scale, mean));
         Operand& weight = run.input("weight", run.random.normal<float>(1, C));
         Operand& bias = with_bias ? run.input("bias", run.random.normal<float>(1, C)) : run.absent();
@@ -85,12 +86,12 @@ void add_layer_norm(OpCases& cases, RowShape shape, bool with_bias, double scale
             reference::layer_norm_backward(dx.twin, dweight.twin, dbias.twin, dout.twin, x.twin, weight.twin,
                                            mean_out.twin, rstd.twin);
         });
-    }});
+    });
 }
 
 void add_rms_norm(OpCases& cases, RowShape shape, double scale) {
     const auto [N, C] = shape;
-    cases.push_back({case_name("rms_norm", {N, C}) + (scale == 1 ? "" : " scaled"), 2e-6, [=](OpRun& run) {
+    add_case(cases, case_name("rms_norm", {N, C}) + (scale == 1 ? "" : " scaled"), 2e-6, [=](OpRun& run) {
         Operand& x = run.input("x", run.random.normal<float>(N, C, scale));
         Operand& weight = run.input("weight", run.random.normal<float>(1, C));
         Operand& dout = run.input("dout", run.random.normal<float>(N, C));
@@ -103,25 +104,39 @@ void add_rms_norm(OpCases& cases, RowShape shape, double scale) {
             reference::rms_norm_forward(out.twin, rstd.twin, x.twin, weight.twin, EPS);
             reference::rms_norm_backward(dx.twin, dweight.twin, dout.twin, x.twin, weight.twin, rstd.twin);
         });
-    }});
+    });
+}
+
+void add_moves(OpCases& cases, RowShape shape) {
+    const auto [N, C] = shape;
+    add_case(cases, case_name("zero", {N, C}), EXACT, [=](OpRun& run) {
+        Operand& out = run.written("out", N, C);
+        run.backend.zero(out.tensor);
+        run.twin([&] { std::fill(out.twin.data.begin(), out.twin.data.end(), 0.0); });
+    });
+    add_case(cases, case_name("copy", {N, C}), EXACT, [=](OpRun& run) {
+        Operand &x = run.input("x", run.random.normal<float>(N, C)), &out = run.written("out", N, C);
+        run.backend.copy(out.tensor, x.tensor);
+        run.twin([&] { out.twin = x.twin; });
+    });
 }
 
 void add_rows(OpCases& cases, RowShape shape) {
     const auto [M, C] = shape;
     const int32_t N = int32_t(2 * M + 1);
-    cases.push_back({case_name("gather_rows", {M, C}), EXACT, [=](OpRun& run) {
+    add_case(cases, case_name("gather_rows", {M, C}), EXACT, [=](OpRun& run) {
         Integers& rows = run.input("rows", run.random.distinct(M, N));
         Operand &x = run.input("x", run.random.normal<float>(N, C)), &out = run.written("out", M, C);
         run.backend.gather_rows(out.tensor, x.tensor, rows.tensor);
         run.twin([&] { reference::gather_rows(out.twin, x.twin, rows.twin); });
-    }});
-    cases.push_back({case_name("scatter_rows", {M, C}), 1e-7, [=](OpRun& run) {
+    });
+    add_case(cases, case_name("scatter_rows", {M, C}), 1e-7, [=](OpRun& run) {
         Integers& rows = run.input("rows", run.random.distinct(M, N));
         Operand& dout = run.input("dout", run.random.normal<float>(M, C));
         Operand& dx = run.changed("dx", run.random.normal<float>(N, C));
         run.backend.scatter_rows(dx.tensor, dout.tensor, rows.tensor);
         run.twin([&] { reference::scatter_rows(dx.twin, dout.twin, rows.twin); });
-    }});
+    });
 }
 
 }  // namespace
@@ -134,6 +149,7 @@ void add_row_cases(OpCases& cases) {
         }
         add_rms_norm(cases, shape, 1);
         add_rows(cases, shape);
+        add_moves(cases, shape);
     }
     add_layer_norm(cases, {9, 257}, true, 0.5, 100, 5e-5);
     add_rms_norm(cases, {9, 257}, 1e-4);  // eps decides

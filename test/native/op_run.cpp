@@ -72,8 +72,8 @@ Operand& OpRun::written_where_defined(const std::string& name, int64_t rows, int
 
 Integers& OpRun::input(const std::string& name, const std::vector<int32_t>& values) {
     Integers& integers = integers_.emplace_back();
-    integers.tensor = place(name, Role::input, DType::i32, 1, int64_t(values.size()), {values.begin(), values.end()},
-                            placement_);
+    integers.tensor =
+        place(name, Role::input, DType::i32, 1, int64_t(values.size()), {values.begin(), values.end()}, placement_);
     integers.twin = values;
     buffers_.back().integers = &integers;
     return integers;
@@ -96,15 +96,13 @@ Integers& OpRun::written_integers(const std::string& name, int64_t count) {
     return integers;
 }
 
-Operand& OpRun::absent() {
-    return operands_.emplace_back();
-}
+Operand& OpRun::absent() { return operands_.emplace_back(); }
 
 std::vector<uint32_t> OpRun::download(const Buffer& buffer) {
     std::vector<uint32_t> image(buffer.image.size());
     const int64_t size = int64_t(image.size());
-    backend.download(image.data(), {static_cast<uint32_t*>(buffer.tensor.data) - buffer.offset, 1, size, size,
-                                    buffer.tensor.dtype});
+    backend.download(image.data(),
+                     {static_cast<uint32_t*>(buffer.tensor.data) - buffer.offset, 1, size, size, buffer.tensor.dtype});
     return image;
 }
 

@@ -85,29 +85,21 @@ reference::AttentionSize size_of(const AttentionShape& shape) {
 
 }  // namespace
 
-void* ReferenceBackend::allocate(size_t bytes) {
-    return ::operator new(bytes, ALIGNMENT);
-}
+void* ReferenceBackend::allocate(size_t bytes) { return ::operator new(bytes, ALIGNMENT); }
 
-void ReferenceBackend::release(void* data) {
-    ::operator delete(data, ALIGNMENT);
-}
+void ReferenceBackend::release(void* data) { ::operator delete(data, ALIGNMENT); }
 
 void ReferenceBackend::upload(Tensor out, const void* host) {
     std::memcpy(out.data, host, out.count() * dtype_bytes(out.dtype));
 }
 
-void ReferenceBackend::download(void* host, Tensor x) {
-    std::memcpy(host, x.data, x.count() * dtype_bytes(x.dtype));
-}
+void ReferenceBackend::download(void* host, Tensor x) { std::memcpy(host, x.data, x.count() * dtype_bytes(x.dtype)); }
 
 void ReferenceBackend::zero(Tensor out) {
     for (int64_t row = 0; row < out.rows; row++) std::fill_n(out.i32() + row * out.stride, out.cols, 0);
 }
 
-void ReferenceBackend::copy(Tensor out, Tensor x) {
-    *Output(out) = matrix(x);
-}
+void ReferenceBackend::copy(Tensor out, Tensor x) { *Output(out) = matrix(x); }
 
 void ReferenceBackend::embedding_forward(Tensor out, Tensor tokens, Tensor positions, Tensor token_table,
                                          Tensor position_table) {
@@ -123,8 +115,8 @@ void ReferenceBackend::embedding_backward(Tensor dtoken_table, Tensor dposition_
 
 void ReferenceBackend::layer_norm_forward(Tensor out, Tensor mean, Tensor rstd, Tensor x, Tensor weight, Tensor bias,
                                           float eps) {
-    reference::layer_norm_forward(*Output(out), *Output(mean), *Output(rstd), matrix(x), matrix(weight),
-                                  matrix(bias), eps);
+    reference::layer_norm_forward(*Output(out), *Output(mean), *Output(rstd), matrix(x), matrix(weight), matrix(bias),
+                                  eps);
 }
 
 void ReferenceBackend::layer_norm_backward(Tensor dx, Tensor dweight, Tensor dbias, Tensor dout, Tensor x,
@@ -137,10 +129,8 @@ void ReferenceBackend::rms_norm_forward(Tensor out, Tensor rstd, Tensor x, Tenso
     reference::rms_norm_forward(*Output(out), *Output(rstd), matrix(x), matrix(weight), eps);
 }
 
-void ReferenceBackend::rms_norm_backward(Tensor dx, Tensor dweight, Tensor dout, Tensor x, Tensor weight,
-                                         Tensor rstd) {
-    reference::rms_norm_backward(*Output(dx), *Output(dweight), matrix(dout), matrix(x), matrix(weight),
-                                 matrix(rstd));
+void ReferenceBackend::rms_norm_backward(Tensor dx, Tensor dweight, Tensor dout, Tensor x, Tensor weight, Tensor rstd) {
+    reference::rms_norm_backward(*Output(dx), *Output(dweight), matrix(dout), matrix(x), matrix(weight), matrix(rstd));
 }
 
 void ReferenceBackend::matmul_forward(Tensor out, Tensor x, Tensor weight, Tensor bias, Tensor residual,
@@ -170,10 +160,10 @@ void ReferenceBackend::query_key_forward(Tensor qkv, Tensor rstd, Tensor positio
     reference::query_key_forward(*Output(qkv), *Output(rstd), integers(positions), matrix(rotary_table), shape);
 }
 
-void ReferenceBackend::query_key_backward(Tensor dqkv, Tensor qkv, Tensor rstd, Tensor positions,
-                                          Tensor rotary_table, const HeadShape& shape) {
-    reference::query_key_backward(*Output(dqkv), matrix(qkv), matrix(rstd), integers(positions),
-                                  matrix(rotary_table), shape);
+void ReferenceBackend::query_key_backward(Tensor dqkv, Tensor qkv, Tensor rstd, Tensor positions, Tensor rotary_table,
+                                          const HeadShape& shape) {
+    reference::query_key_backward(*Output(dqkv), matrix(qkv), matrix(rstd), integers(positions), matrix(rotary_table),
+                                  shape);
 }
 
 void ReferenceBackend::attention_forward(Tensor out, Tensor log_sum_exp, Tensor q, Tensor k, Tensor v,
@@ -184,8 +174,8 @@ void ReferenceBackend::attention_forward(Tensor out, Tensor log_sum_exp, Tensor 
 
 void ReferenceBackend::attention_backward(Tensor dq, Tensor dk, Tensor dv, Tensor dout, Tensor q, Tensor k, Tensor v,
                                           Tensor out, Tensor log_sum_exp, const AttentionShape& shape) {
-    reference::attention_backward(*Output(dq), *Output(dk), *Output(dv), matrix(dout), matrix(q), matrix(k),
-                                  matrix(v), matrix(out), matrix(log_sum_exp), open_entries(shape), size_of(shape));
+    reference::attention_backward(*Output(dq), *Output(dk), *Output(dv), matrix(dout), matrix(q), matrix(k), matrix(v),
+                                  matrix(out), matrix(log_sum_exp), open_entries(shape), size_of(shape));
 }
 
 void ReferenceBackend::gather_rows(Tensor out, Tensor x, Tensor rows) {

@@ -22,8 +22,8 @@ public:
                             Tensor positions) override;
     void layer_norm_forward(Tensor out, Tensor mean, Tensor rstd, Tensor x, Tensor weight, Tensor bias,
                             float eps) override;
-    void layer_norm_backward(Tensor dx, Tensor dweight, Tensor dbias, Tensor dout, Tensor x, Tensor weight,
-                             Tensor mean, Tensor rstd) override;
+    void layer_norm_backward(Tensor dx, Tensor dweight, Tensor dbias, Tensor dout, Tensor x, Tensor weight, Tensor mean,
+                             Tensor rstd) override;
     void rms_norm_forward(Tensor out, Tensor rstd, Tensor x, Tensor weight, float eps) override;
     void rms_norm_backward(Tensor dx, Tensor dweight, Tensor dout, Tensor x, Tensor weight, Tensor rstd) override;
     void matmul_forward(Tensor out, Tensor x, Tensor weight, Tensor bias, Tensor residual,

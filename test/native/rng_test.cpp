@@ -88,7 +88,8 @@ TEST(portable_log_relative_error) {
     constexpr uint32_t STRIDE = 1009;  // a prime, so that every mantissa pattern comes up
     for (uint32_t bits = SMALLEST_NORMAL; bits < INFINITE; bits += STRIDE) visit(bits);
     for (uint32_t bits = ONE - 200'000; bits < ONE + 200'000; bits++) visit(bits);
-    for (uint32_t bits : {SMALLEST_NORMAL, INFINITE - 1, 0x3f3504f2u, 0x3f3504f3u, 0x3fb504f3u, 0x3fb504f4u}) visit(bits);
+    for (uint32_t bits : {SMALLEST_NORMAL, INFINITE - 1, 0x3f3504f2u, 0x3f3504f3u, 0x3fb504f3u, 0x3fb504f4u})
+        visit(bits);
     if (!(largest < 3e-7)) {
         throw test::Failure{test::join("relative error ", largest, " at ", at), std::source_location::current()};
     }
@@ -96,9 +97,7 @@ TEST(portable_log_relative_error) {
 }
 
 // The exact formula on the float that stands for the bits.
-double exact_gumbel(uint32_t bits) {
-    return -std::log(-std::log1p(-double(open_uniform(bits))));
-}
+double exact_gumbel(uint32_t bits) { return -std::log(-std::log1p(-double(open_uniform(bits)))); }
 
 TEST(gumbel_equals_the_formula) {
     const auto check_bits = [](uint32_t bits) {

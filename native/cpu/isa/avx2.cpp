@@ -18,6 +18,9 @@ struct Isa {
 
     static Float fma(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
     static Float sqrt(Float v) { return _mm256_sqrt_ps(v); }
+    // b where either is NaN.
+    static Float larger(Float a, Float b) { return _mm256_max_ps(a, b); }
+    static Float smaller(Float a, Float b) { return _mm256_min_ps(a, b); }
     static Float scale(Float v, Float n) { return simd::scale_in_two_steps<Isa>(v, n); }
     static Float load_first(const float* from, int lanes) { return _mm256_maskload_ps(from, first(lanes)); }
     static void store_first(float* to, Float v, int lanes) { _mm256_maskstore_ps(to, first(lanes), v); }
@@ -31,6 +34,7 @@ struct Isa {
         const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
         return two[0] > two[1] ? two[0] : two[1];
     }
+    static bool any(Int mask) { return _mm256_movemask_ps((__m256)mask) != 0; }
     static Wide multiply_low_halves(Wide a, Wide b) { return (Wide)_mm256_mul_epu32((__m256i)a, (__m256i)b); }
 
 private:

@@ -19,6 +19,9 @@ struct Isa {
     static Float fma(Float a, Float b, Float c) { return _mm512_fmadd_ps(a, b, c); }
     // Zero-masked forms: the plain ones read an undefined vector in GCC's header, which it then warns about.
     static Float sqrt(Float v) { return _mm512_maskz_sqrt_ps(EVERY, v); }
+    // b where either is NaN.
+    static Float larger(Float a, Float b) { return _mm512_maskz_max_ps(EVERY, a, b); }
+    static Float smaller(Float a, Float b) { return _mm512_maskz_min_ps(EVERY, a, b); }
     static Float scale(Float v, Float n) { return _mm512_maskz_scalef_ps(EVERY, v, n); }
     static Float load_first(const float* from, int lanes) { return _mm512_maskz_loadu_ps(first(lanes), from); }
     static void store_first(float* to, Float v, int lanes) { _mm512_mask_storeu_ps(to, first(lanes), v); }
@@ -34,6 +37,7 @@ struct Isa {
         const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
         return two[0] > two[1] ? two[0] : two[1];
     }
+    static bool any(Int mask) { return _mm512_movepi32_mask((__m512i)mask) != 0; }
     static Wide multiply_low_halves(Wide a, Wide b) { return (Wide)_mm512_maskz_mul_epu32(0xFF, (__m512i)a, (__m512i)b); }
 
 private:

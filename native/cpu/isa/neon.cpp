@@ -20,6 +20,9 @@ struct Isa {
         return (Float)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
     }
     static Float sqrt(Float v) { return (Float)vsqrtq_f32((float32x4_t)v); }
+    // b where either is NaN, or NaN.
+    static Float larger(Float a, Float b) { return (Float)vmaxq_f32((float32x4_t)a, (float32x4_t)b); }
+    static Float smaller(Float a, Float b) { return (Float)vminq_f32((float32x4_t)a, (float32x4_t)b); }
     static Float scale(Float v, Float n) { return simd::scale_in_two_steps<Isa>(v, n); }
     static Float load_first(const float* from, int lanes) {
         Float v{};
@@ -32,6 +35,7 @@ struct Isa {
         const float even = v[0] > v[2] ? v[0] : v[2], odd = v[1] > v[3] ? v[1] : v[3];
         return even > odd ? even : odd;
     }
+    static bool any(Int mask) { return (mask[0] | mask[1] | mask[2] | mask[3]) != 0; }
     static Wide multiply_low_halves(Wide a, Wide b) { return (a & 0xFFFFFFFF) * (b & 0xFFFFFFFF); }
 };
 

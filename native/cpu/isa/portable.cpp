@@ -19,6 +19,9 @@ struct Isa {
         for (int i = 0; i < WIDTH; i++) v[i] = __builtin_sqrtf(v[i]);
         return v;
     }
+    // b where either is NaN.
+    static Float larger(Float a, Float b) { return a > b ? a : b; }
+    static Float smaller(Float a, Float b) { return a < b ? a : b; }
     static Float scale(Float v, Float n) { return simd::scale_in_two_steps<Isa>(v, n); }
     static Float load_first(const float* from, int lanes) {
         Float v{};
@@ -31,6 +34,7 @@ struct Isa {
         const float even = v[0] > v[2] ? v[0] : v[2], odd = v[1] > v[3] ? v[1] : v[3];
         return even > odd ? even : odd;
     }
+    static bool any(Int mask) { return (mask[0] | mask[1] | mask[2] | mask[3]) != 0; }
     static Wide multiply_low_halves(Wide a, Wide b) { return (a & 0xFFFFFFFF) * (b & 0xFFFFFFFF); }
 };
 

@@ -13,8 +13,7 @@ template <class Isa>
     constexpr float SMALLEST = -87.33654f, LARGEST = 89.0f;
     constexpr float ROUNDER = 0x1.8p23f;  // adding it rounds to a whole number, left in the low bits
     const auto underflow = x < splat<Isa>(SMALLEST);
-    Float v = underflow ? splat<Isa>(SMALLEST) : x;
-    v = v > splat<Isa>(LARGEST) ? splat<Isa>(LARGEST) : v;
+    const Float v = Isa::larger(splat<Isa>(SMALLEST), Isa::smaller(splat<Isa>(LARGEST), x));
     // x = n ln 2 + r
     const Float rounded = Isa::fma(v, splat<Isa>(LOG2_E), splat<Isa>(ROUNDER));
     const Float n = rounded - splat<Isa>(ROUNDER);

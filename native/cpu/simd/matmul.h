@@ -166,10 +166,23 @@ void product(const ProductBlock& block) {
 // out[c] += sum over rows of x[r][c]
 template <class Isa>
 void column_sums(float* out, ConstRows x, int64_t rows, int64_t columns) {
-    sweep<Isa>(columns, [&](int64_t c, auto part) {
-        typename Isa::Float sum{};
-        for (int64_t r = 0; r < rows; r++) sum += part.load(x.data + r * x.stride + c);
-        part.store(out + c, part.load(out + c) + sum);
+    using Float = typename Isa::Float;
+    constexpr int VECTORS = 4;  // side by side, as one column of additions waits for its own results
+    int64_t c = 0;
+    for (; c + VECTORS * Isa::WIDTH <= columns; c += VECTORS * Isa::WIDTH) {
+        Float sums[VECTORS] = {};
+        for (int64_t r = 0; r < rows; r++) {
+            for (int v = 0; v < VECTORS; v++) sums[v] += load<Isa>(x.data + r * x.stride + c + v * Isa::WIDTH);
+        }
+        for (int v = 0; v < VECTORS; v++) {
+            float* to = out + c + v * Isa::WIDTH;
+            store<Isa>(to, load<Isa>(to) + sums[v]);
+        }
+    }
+    sweep<Isa>(columns - c, [&](int64_t rest, auto part) {
+        Float sum{};
+        for (int64_t r = 0; r < rows; r++) sum += part.load(x.data + r * x.stride + c + rest);
+        part.store(out + c + rest, part.load(out + c + rest) + sum);
     });
 }
 

@@ -7,20 +7,6 @@
 namespace dllm::simd {
 
 template <class Isa>
-[[gnu::always_inline]] inline float row_sum(const float* x, int64_t columns) {
-    typename Isa::Float sum{};
-    sweep<Isa>(columns, [&](int64_t c, auto part) { sum += part.load(x + c); });
-    return Isa::sum(sum);
-}
-
-template <class Isa>
-[[gnu::always_inline]] inline float row_dot(const float* a, const float* b, int64_t columns) {
-    typename Isa::Float sum{};
-    sweep<Isa>(columns, [&](int64_t c, auto part) { sum = Isa::fma(part.load(a + c), part.load(b + c), sum); });
-    return Isa::sum(sum);
-}
-
-template <class Isa>
 void add(float* out, const float* a, const float* b, int64_t columns) {
     sweep<Isa>(columns, [&](int64_t c, auto part) { part.store(out + c, part.load(a + c) + part.load(b + c)); });
 }

@@ -44,15 +44,16 @@ int32_t argmax(const float* logits, int64_t columns, int32_t banned) {
 
 constexpr int64_t NOISE_BLOCK = 256;
 
-// The random_bits of rng.h for the elements first, first + 1, ...; first is a multiple of 4.
+// The random_bits of rng.h for at least `count` elements from `first` on, a multiple of 4.
 template <class Isa>
-[[gnu::always_inline]] inline void noise_bits(uint32_t (&bits)[NOISE_BLOCK], int64_t first, const NoiseKey& noise) {
-    using Wide = typename Isa::Wide;  // each lane's low half is a 32-bit word; the high half is ignored
+[[gnu::always_inline]] inline void noise_bits(uint32_t (&bits)[NOISE_BLOCK], int64_t first, int64_t count,
+                                              const NoiseKey& noise) {
+    using Wide = typename Isa::Wide;  // the low half of a lane is a 32-bit word; the high half is ignored
     constexpr int LANES = Isa::WIDTH / 2;
     const auto wide = [](uint64_t x) { return x - Wide{}; };
     Wide lane{};
     for (int i = 0; i < LANES; i++) lane[i] = uint64_t(i);
-    for (int64_t offset = 0; offset < NOISE_BLOCK; offset += 4 * LANES) {
+    for (int64_t offset = 0; offset < count; offset += 4 * LANES) {
         Wide words[4] = {wide(uint64_t(first + offset) / 4) + lane, wide(noise.position), wide(noise.step), wide(noise.stream)};
         uint32_t key0 = noise.key0, key1 = noise.key1;
         for (int round = 0; round < 10; round++) {
@@ -65,35 +66,63 @@ template <class Isa>
             key0 += 0x9E3779B9;
             key1 += 0xBB67AE85;
         }
+        // Two words to a lane, then lane after lane: the order of a little-endian PhiloxBlock.
+        const Wide pairs[2] = {(words[0] & wide(0xFFFFFFFF)) | words[1] << 32, (words[2] & wide(0xFFFFFFFF)) | words[3] << 32};
+        uint64_t lanes[2][LANES];
+        __builtin_memcpy(lanes, pairs, sizeof lanes);
         for (int i = 0; i < LANES; i++) {
-            for (int word = 0; word < 4; word++) bits[offset + 4 * i + word] = uint32_t(words[word][i]);
+            __builtin_memcpy(&bits[offset + 4 * i], &lanes[0][i], sizeof(uint64_t));
+            __builtin_memcpy(&bits[offset + 4 * i + 2], &lanes[1][i], sizeof(uint64_t));
         }
     }
 }
 
-// gumbel of rng.h, operation by operation.
+// (0, 1), as open_uniform of rng.h
 template <class Isa>
-[[gnu::always_inline]] inline typename Isa::Float gumbel(typename Isa::Uint bits) {
+[[gnu::always_inline]] inline typename Isa::Float open_uniform(typename Isa::Uint bits) {
+    using Float = typename Isa::Float;
+    const Float v = (__builtin_convertvector(bits, Float) + splat<Isa>(0.5f)) * splat<Isa>(0x1p-32f);
+    return v < splat<Isa>(1.0f) ? v : splat<Isa>(0x1.fffffep-1f);
+}
+
+// gumbel of rng.h, operation by operation, of its open_uniform
+template <class Isa>
+[[gnu::always_inline]] inline typename Isa::Float gumbel(typename Isa::Float v) {
     using Float = typename Isa::Float;
     const Float one = splat<Isa>(1.0f);
-    const Float scaled = (__builtin_convertvector(bits, Float) + splat<Isa>(0.5f)) * splat<Isa>(0x1p-32f);
-    const Float v = scaled < one ? scaled : splat<Isa>(0x1.fffffep-1f);
     const Float u = one - v;
     const Float exponential = u == one ? v : -log<Isa>(u) * (v / (one - u));
     return -log<Isa>(exponential);
 }
 
+// Noise of v is never above -log v, so a token can only win where v < e^(logit / temperature - best). Most fail that
+// test, which costs far less than their noise would. The slack covers the test's own rounding.
+template <class Isa>
+[[gnu::always_inline]] inline bool any_may_win(typename Isa::Float logits, typename Isa::Float v, float best,
+                                               float inverse_temperature) {
+    using Float = typename Isa::Float;
+    const Float score = logits * splat<Isa>(inverse_temperature);
+    const Float size = score < Float{} ? -score : score;
+    const Float slack = Isa::fma(size, splat<Isa>(1e-6f), splat<Isa>(0.01f));
+    return Isa::any(~(v >= exp<Isa>(score - splat<Isa>(best) + slack)));  // NaN passes
+}
+
 template <class Isa>
 int32_t noisy_argmax(const float* logits, int64_t columns, int32_t banned, float temperature, const NoiseKey& noise) {
+    using Float = typename Isa::Float;
     Winner<Isa> winner;
+    float best = -__builtin_inff();
     alignas(64) uint32_t bits[NOISE_BLOCK];
     for (int64_t begin = 0; begin < columns; begin += NOISE_BLOCK) {
-        noise_bits<Isa>(bits, begin, noise);
-        sweep<Isa>(begin + NOISE_BLOCK < columns ? NOISE_BLOCK : columns - begin, [&](int64_t c, auto part) {
+        const int64_t count = begin + NOISE_BLOCK < columns ? NOISE_BLOCK : columns - begin;
+        noise_bits<Isa>(bits, begin, count, noise);
+        sweep<Isa>(count, [&](int64_t c, auto part) {
             typename Isa::Uint vector;
             __builtin_memcpy(&vector, bits + c, sizeof vector);
-            const typename Isa::Float x = part.load(logits + begin + c, -__builtin_inff());
-            winner.offer(begin + c, x / splat<Isa>(temperature) + gumbel<Isa>(vector), banned);
+            const Float v = open_uniform<Isa>(vector), x = part.load(logits + begin + c, -__builtin_inff());
+            if (!any_may_win<Isa>(x, v, best, 1.0f / temperature)) return;
+            winner.offer(begin + c, x / splat<Isa>(temperature) + gumbel<Isa>(v), banned);
+            best = Isa::largest(winner.best);
         });
     }
     return winner.result(columns, banned);

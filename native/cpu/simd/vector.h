@@ -41,12 +41,6 @@ template <class Isa>
     return (typename Isa::Float)v;
 }
 
-// The second operand where either is NaN, as the x86 instructions do.
-template <class Isa>
-[[gnu::always_inline]] inline typename Isa::Float larger(typename Isa::Float a, typename Isa::Float b) {
-    return a > b ? a : b;
-}
-
 // v 2^n for whole n from -252 to 254, in two steps so that neither factor overflows.
 template <class Isa>
 [[gnu::always_inline]] inline typename Isa::Float scale_in_two_steps(typename Isa::Float v, typename Isa::Float n) {
@@ -89,6 +83,20 @@ template <class Isa, class Body>
     int64_t c = 0;
     for (; c + Isa::WIDTH <= columns; c += Isa::WIDTH) body(c, Whole<Isa>{});
     if (c < columns) body(c, Part<Isa>{int(columns - c)});
+}
+
+template <class Isa>
+[[gnu::always_inline]] inline float row_sum(const float* x, int64_t columns) {
+    typename Isa::Float sum{};
+    sweep<Isa>(columns, [&](int64_t c, auto part) { sum += part.load(x + c); });
+    return Isa::sum(sum);
+}
+
+template <class Isa>
+[[gnu::always_inline]] inline float row_dot(const float* a, const float* b, int64_t columns) {
+    typename Isa::Float sum{};
+    sweep<Isa>(columns, [&](int64_t c, auto part) { sum = Isa::fma(part.load(a + c), part.load(b + c), sum); });
+    return Isa::sum(sum);
 }
 
 template <int VALUE>

@@ -42,8 +42,8 @@ void matmul_backward_input(Matrix<Real>& dx, const Matrix<Real>& dout, const Mat
 
 // dW += x^T dout,  dbias += column sums of dout
 template <typename Real>
-void matmul_backward_weight(Matrix<Real>& dweight, Matrix<Real>& dbias, const Matrix<Real>& x,
-                            const Matrix<Real>& dout, WeightLayout layout) {
+void matmul_backward_weight(Matrix<Real>& dweight, Matrix<Real>& dbias, const Matrix<Real>& x, const Matrix<Real>& dout,
+                            WeightLayout layout) {
     for (int64_t n = 0; n < x.rows; n++) {
         for (int64_t i = 0; i < x.cols; i++) {
             for (int64_t o = 0; o < dout.cols; o++) weight_at(dweight, i, o, layout) += x(n, i) * dout(n, o);

@@ -10,7 +10,8 @@
 
 namespace dllm::reference {
 
-// The unbanned v of largest logit / temperature + Gumbel noise, at temperature 0 of largest logit; ties to the lowest id
+// The unbanned v of largest logit / temperature + Gumbel noise, at temperature 0 of largest logit; ties to the lowest
+// id
 template <typename Real>
 int32_t predict_token(const Matrix<Real>& logits, int64_t m, const DrawKey& draw, const PredictOptions& options) {
     int32_t best = -1;
