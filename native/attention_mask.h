@@ -47,7 +47,7 @@ struct AttentionShape {
     int64_t kv_heads;
     int64_t head_width;
     int64_t masks;   // as in TileMap
-    Tensor tiles;    // i32 (masks * query_tiles, key_tiles)
+    Tensor tiles;    // i32 (masks * query_tiles, key_tiles), contiguous, as are bits
     Tensor bits;     // i32 (blocks, 2 * TILE): the 64-bit words, low half first; empty when no tile is partial
     Tensor lengths;  // i32 (1, batch), or null: all key_length
 

@@ -57,8 +57,8 @@ public:
     // 64-byte aligned. Throws ERR_OUT_OF_MEMORY naming the bytes asked for.
     virtual void* allocate(size_t bytes) = 0;
     virtual void release(void* data) = 0;
-    virtual void upload(Tensor out, const void* host) = 0;    // contiguous
-    virtual void download(void* host, Tensor x) = 0;          // contiguous
+    virtual void upload(Tensor out, const void* host) = 0;  // contiguous
+    virtual void download(void* host, Tensor x) = 0;        // contiguous
     virtual void zero(Tensor out) = 0;
     virtual void copy(Tensor out, Tensor x) = 0;
 
@@ -111,7 +111,8 @@ public:
                                     const HeadShape& shape) = 0;
 
     // ---- attention: out = softmax(q k^T / sqrt(D)) v over the open entries -------------------------
-    // q, out (B Tq, H D)   k, v (B Tk, G D)   log_sum_exp (B H, Tq).  A row with no open key gives zeros.
+    // q, out (B Tq, H D)   k, v (B Tk, G D)   log_sum_exp (B H, Tq), contiguous, for the backward pass only.
+    // A row with no open key gives zeros.
     virtual void attention_forward(Tensor out, Tensor log_sum_exp, Tensor q, Tensor k, Tensor v,
                                    const AttentionShape& shape) = 0;
     // dq, dk, dv are written, not accumulated.

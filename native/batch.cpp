@@ -12,8 +12,9 @@ namespace {
 std::string number(int64_t value) { return std::to_string(value); }
 
 void check_size(const char* field, size_t found, const std::string& accepted, bool ok) {
-    if (!ok) fail(ErrorCode::config, std::string("batch.") + field + " has " + number(int64_t(found)) +
-                                         " elements; accepted: " + accepted);
+    if (!ok)
+        fail(ErrorCode::config,
+             std::string("batch.") + field + " has " + number(int64_t(found)) + " elements; accepted: " + accepted);
 }
 
 void check_range(const char* field, const std::vector<int32_t>& values, int64_t minimum, int64_t limit) {

@@ -12,9 +12,7 @@ namespace dllm {
 namespace {
 
 // Confidences are compared in steps of 2^-16: rounding noise of the forward pass then decides no choice.
-float rounded(float confidence) {
-    return std::nearbyint(confidence * 0x1p16f) * 0x1p-16f;
-}
+float rounded(float confidence) { return std::nearbyint(confidence * 0x1p16f) * 0x1p-16f; }
 
 std::string number(int64_t value) { return std::to_string(value); }
 
@@ -32,17 +30,20 @@ Canvas::Canvas(SampleRequest request, const SampleConfig& config, const ModelCon
     if (request_.prompt_length < 0 || length < 1)
         fail(ErrorCode::config, "the canvas has " + number(length) + " positions; accepted: at least 1");
     if (total > model.context_length)
-        fail(ErrorCode::config, "prompt and length are " + number(total) + " tokens together; accepted: up to the model's context of " +
+        fail(ErrorCode::config, "prompt and length are " + number(total) +
+                                    " tokens together; accepted: up to the model's context of " +
                                     number(model.context_length));
     for (int64_t i = 0; i < total; i++) {
         if (tokens[size_t(i)] < 0 || tokens[size_t(i)] >= model.vocab_size)
             fail(ErrorCode::config, "token " + number(i) + " is " + number(tokens[size_t(i)]) + "; accepted: 0 to " +
                                         number(model.vocab_size - 1));
         if (i < request_.prompt_length && tokens[size_t(i)] == mask_token_id_)
-            fail(ErrorCode::config, "prompt token " + number(i) + " is the mask token; give free positions as a canvas");
+            fail(ErrorCode::config,
+                 "prompt token " + number(i) + " is the mask token; give free positions as a canvas");
     }
     if (block_length_ < 1 || length % block_length_ != 0)
-        fail(ErrorCode::config, "blockLength is " + number(block_length_) + "; accepted: a divisor of the length " + number(length));
+        fail(ErrorCode::config,
+             "blockLength is " + number(block_length_) + "; accepted: a divisor of the length " + number(length));
     const int64_t blocks = length / block_length_;
     if (steps_ < 1 || steps_ % blocks != 0)
         fail(ErrorCode::config, "steps is " + number(steps_) + "; accepted: a multiple of the " + number(blocks) +
@@ -56,9 +57,7 @@ Canvas::Canvas(SampleRequest request, const SampleConfig& config, const ModelCon
     skip_empty_steps();
 }
 
-int64_t Canvas::block_begin() const {
-    return request_.prompt_length + step_ / steps_per_block_ * block_length_;
-}
+int64_t Canvas::block_begin() const { return request_.prompt_length + step_ / steps_per_block_ * block_length_; }
 
 std::vector<int32_t> Canvas::masked_positions() const {
     std::vector<int32_t> positions;
@@ -68,9 +67,7 @@ std::vector<int32_t> Canvas::masked_positions() const {
     return positions;
 }
 
-DrawKey Canvas::draw_key(int32_t position) const {
-    return {key_, uint32_t(position), uint32_t(step_)};
-}
+DrawKey Canvas::draw_key(int32_t position) const { return {key_, uint32_t(position), uint32_t(step_)}; }
 
 // A block with fewer masked tokens than steps (a canvas with fixed positions) has steps with nothing to commit.
 void Canvas::skip_empty_steps() {

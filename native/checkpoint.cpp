@@ -64,8 +64,8 @@ void check_tied_head(const float* buffer, const SafetensorsFile& file, const Par
 void read_weights(float* buffer, const std::string& path, const ParameterTable& table, const ModelConfig& config) {
     const SafetensorsFile file(path);
     std::fill(buffer, buffer + table.size, 0.0f);
-    const bool prefixed = config.naming == Naming::gpt2 &&
-                          file.find(std::string(GPT2_PREFIX) + table.parameters.front().name) != nullptr;
+    const bool prefixed =
+        config.naming == Naming::gpt2 && file.find(std::string(GPT2_PREFIX) + table.parameters.front().name) != nullptr;
     const std::string prefix = prefixed ? std::string(GPT2_PREFIX) : "";
     std::set<std::string, std::less<>> known;
     for (const Parameter& parameter : table.parameters) {

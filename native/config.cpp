@@ -44,8 +44,7 @@ void validate(const ModelConfig& config) {
     if (config.width % config.heads != 0)
         reject("width", std::to_string(config.width), "a multiple of heads (" + std::to_string(config.heads) + ")");
     if (config.heads % config.kv_heads != 0)
-        reject("kvHeads", std::to_string(config.kv_heads),
-               "a divisor of heads (" + std::to_string(config.heads) + ")");
+        reject("kvHeads", std::to_string(config.kv_heads), "a divisor of heads (" + std::to_string(config.heads) + ")");
     check_range("width / heads", config.head_width(), 1, MAX_HEAD_WIDTH);
     check_norm("norm.eps", config.norm);
     if (config.final_norm) check_norm("finalNorm.eps", *config.final_norm);

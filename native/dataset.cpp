@@ -11,8 +11,8 @@ Dataset::Dataset(const std::string& path, int token_bytes)
     : name_(path), file_(std::in_place, path, ErrorCode::data), token_bytes_(token_bytes),
       size_(int64_t(file_->bytes().size()) / token_bytes) {
     if (file_->bytes().size() % size_t(token_bytes) != 0)
-        fail(ErrorCode::data, path + " has " + std::to_string(file_->bytes().size()) + " bytes; accepted: a multiple of " +
-                                  std::to_string(token_bytes));
+        fail(ErrorCode::data, path + " has " + std::to_string(file_->bytes().size()) +
+                                  " bytes; accepted: a multiple of " + std::to_string(token_bytes));
 }
 
 Dataset::Dataset(std::vector<int32_t> tokens)

@@ -36,7 +36,7 @@ MappedFile::MappedFile(const std::string& path, ErrorCode code) : path_(path) {
     };
     const Descriptor file{open_for_reading(path.c_str())};
     if (file.fd < 0) fail_with_errno("open");
-    struct stat status{};
+    struct stat status {};
     if (::fstat(file.fd, &status) != 0) fail_with_errno("read its size");
     if (S_ISDIR(status.st_mode)) fail(code, path + ": is a folder, expected a file");
     if (!S_ISREG(status.st_mode)) fail(code, path + ": is not a regular file");

@@ -3,9 +3,7 @@
 
 namespace dllm {
 
-double mask_probability(double time, double min_time) {
-    return (1 - min_time) * time + min_time;
-}
+double mask_probability(double time, double min_time) { return (1 - min_time) * time + min_time; }
 
 void corrupt(std::span<int32_t> tokens, std::span<float> loss_weights, int32_t mask_token_id, double mask_probability,
              double scale, PhiloxKey key) {

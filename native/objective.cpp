@@ -16,7 +16,7 @@ constexpr uint64_t EVAL_SEED = 0x6c6c61646c617665;
 // Where the draws of one batch come from: sequences are numbered over the whole run.
 struct BatchSeed {
     uint64_t seed;
-    uint64_t index;          // of the batch
+    uint64_t index;  // of the batch
     uint64_t first_sequence;
 };
 

@@ -26,8 +26,8 @@ public:
         int64_t outputs = 0;
         const int64_t begin = align(decayed_);
         for (const Member& member : members) {
-            const auto shape = in_out ? std::vector<int64_t>{inputs, member.outputs}
-                                      : std::vector<int64_t>{member.outputs, inputs};
+            const auto shape =
+                in_out ? std::vector<int64_t>{inputs, member.outputs} : std::vector<int64_t>{member.outputs, inputs};
             add(decayed_, member.name, shape, weight_init(inputs, residual_output));
             outputs += member.outputs;
         }
@@ -83,9 +83,9 @@ public:
             if (slot.rows == 1) slot.offset += table_.decayed_size;
         };
         for (LayerSlots& layer : table_.layers)
-            for (Slot* slot : {&layer.attention_norm, &layer.attention_norm_bias, &layer.qkv_bias,
-                               &layer.attention_output_bias, &layer.mlp_norm, &layer.mlp_norm_bias, &layer.mlp_in_bias,
-                               &layer.mlp_out_bias})
+            for (Slot* slot :
+                 {&layer.attention_norm, &layer.attention_norm_bias, &layer.qkv_bias, &layer.attention_output_bias,
+                  &layer.mlp_norm, &layer.mlp_norm_bias, &layer.mlp_in_bias, &layer.mlp_out_bias})
                 move(*slot);
         for (Slot* slot : {&table_.final_norm, &table_.final_norm_bias, &table_.head_bias}) move(*slot);
     }

@@ -1,5 +1,5 @@
-// Philox 4x32-10, a counter-based random generator (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", 2011).
-// One draw is a pure function of (key, counter), so no state is stored, saved or shared between threads.
+// Philox 4x32-10, a counter-based random generator (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3",
+// 2011). One draw is a pure function of (key, counter), so no state is stored, saved or shared between threads.
 #pragma once
 
 #include <bit>
@@ -73,7 +73,8 @@ DLLM_HOST_DEVICE inline float portable_log(float x) {
     const float s = (m - 1.0f) / (m + 1.0f);
     const float z = s * s;
     // log(m) = 2 artanh(s)
-    const float series = 2.0f * s + 2.0f * s * z * (1.0f / 3 + z * (1.0f / 5 + z * (1.0f / 7 + z * (1.0f / 9 + z / 11))));
+    const float series =
+        2.0f * s + 2.0f * s * z * (1.0f / 3 + z * (1.0f / 5 + z * (1.0f / 7 + z * (1.0f / 9 + z / 11))));
     return float(e) * 0.693359375f + (series + float(e) * -2.12194440e-4f);
 }
 

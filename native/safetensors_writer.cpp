@@ -47,7 +47,7 @@ OutputFile::OutputFile(const std::string& path) : path_(path) {
     do fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0666);
     while (fd_ < 0 && errno == EINTR);
     if (fd_ < 0) fail(ErrorCode::checkpoint, path + ": cannot create: " + system_reason(errno));
-    struct stat status{};
+    struct stat status {};
     const bool known = ::fstat(fd_, &status) == 0;
     if (known && S_ISREG(status.st_mode)) return;
     const std::string rule = known ? "is not a regular file" : "cannot read its kind: " + system_reason(errno);

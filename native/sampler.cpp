@@ -91,7 +91,8 @@ Sampler::Prediction Sampler::predict(const Batch& inputs, const std::vector<int3
     });
     const PredictOptions options{float(config_.temperature), model_->config().mask_token_id};
     model_->transformer().logits(model_->weights(), *workspace_, rows, [&](int64_t first, Tensor logits) {
-        const Tensor chunk_tokens = tokens.reshape(1, logits.rows), chunk_confidences = confidences.reshape(1, logits.rows);
+        const Tensor chunk_tokens = tokens.reshape(1, logits.rows),
+                     chunk_confidences = confidences.reshape(1, logits.rows);
         backend.predict_tokens(chunk_tokens, chunk_confidences, logits, draws.data() + first, options);
         backend.download(prediction.tokens.data() + first, chunk_tokens);
         backend.download(prediction.confidences.data() + first, chunk_confidences);

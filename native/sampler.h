@@ -14,10 +14,10 @@
 namespace dllm {
 
 struct Frame {
-    int64_t step;                      // forward passes of this request so far
-    std::vector<int32_t> canvas;       // all tokens after this step
-    std::vector<int32_t> positions;    // newly committed, ascending
-    std::vector<float> confidences;    // the model's probability of each of them
+    int64_t step;                    // forward passes of this request so far
+    std::vector<int32_t> canvas;     // all tokens after this step
+    std::vector<int32_t> positions;  // newly committed, ascending
+    std::vector<float> confidences;  // the model's probability of each of them
 };
 
 // Requests that are denoised together. Each depends on itself alone: same tokens alone and in any company.

@@ -13,9 +13,7 @@
 namespace dllm {
 namespace {
 
-double now() {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 void check(const TrainConfig& config, const ModelConfig& model) {
     auto reject = [](const std::string& key, int64_t found, const std::string& accepted) {
@@ -89,7 +87,8 @@ StepStats Trainer::update(const Batch& batch, double begin) {
     auto adamw = [&](int64_t first, int64_t count) {
         if (count == 0) return;
         backend.adamw(model_->weights().slice_cols(first, count), first_moment_.slice_cols(first, count),
-                      second_moment_.slice_cols(first, count), gradients_.slice_cols(first, count), gradient_norm_, step);
+                      second_moment_.slice_cols(first, count), gradients_.slice_cols(first, count), gradient_norm_,
+                      step);
     };
     adamw(0, decayed);
     step.weight_decay = 0;

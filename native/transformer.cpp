@@ -93,7 +93,8 @@ void Transformer::mlp_backward(Tensor gradients, Tensor weights, Workspace& work
     const BackwardState& d = workspace.backward;
     const WeightLayout layout = config_.weight_layout();
 
-    backend_.matmul_backward_weight(w.mlp_out.in(gradients), w.mlp_out_bias.in(gradients), s.mlp_hidden, d.dresidual, layout);
+    backend_.matmul_backward_weight(w.mlp_out.in(gradients), w.mlp_out_bias.in(gradients), s.mlp_hidden, d.dresidual,
+                                    layout);
     backend_.matmul_backward_input(d.dhidden, d.dresidual, w.mlp_out.in(weights), layout);
     backend_.activation_backward(d.dpre, d.dhidden, s.mlp_pre, config_.mlp);
     backend_.matmul_backward_weight(w.mlp_in.in(gradients), w.mlp_in_bias.in(gradients), s.mlp_norm, d.dpre, layout);
@@ -109,8 +110,8 @@ void Transformer::attention_backward(Tensor gradients, Tensor weights, Workspace
     const WeightLayout layout = config_.weight_layout();
     const int64_t query = config_.heads * config_.head_width(), key = config_.kv_heads * config_.head_width();
 
-    backend_.matmul_backward_weight(w.attention_output.in(gradients), w.attention_output_bias.in(gradients), s.attention,
-                                    d.dresidual, layout);
+    backend_.matmul_backward_weight(w.attention_output.in(gradients), w.attention_output_bias.in(gradients),
+                                    s.attention, d.dresidual, layout);
     backend_.matmul_backward_input(d.dattention, d.dresidual, w.attention_output.in(weights), layout);
     backend_.attention_backward(d.dqkv.slice_cols(0, query), d.dqkv.slice_cols(query, key),
                                 d.dqkv.slice_cols(query + key, key), d.dattention, s.qkv.slice_cols(0, query),

@@ -63,8 +63,9 @@ void Workspace::lay_out(Arena& arena) {
         }
     }
     if (training) {
-        backward = {arena.take(N, C),           arena.take(N, C),   arena.take(N, config_.qkv_width()),
-                    arena.take(N, config_.heads * D), arena.take(N, pre), arena.take(N, F)};
+        backward = {
+            arena.take(N, C),   arena.take(N, C), arena.take(N, config_.qkv_width()), arena.take(N, config_.heads * D),
+            arena.take(N, pre), arena.take(N, F)};
     }
     head.rows = arena.take(1, head_chunk, DType::i32);
     head.targets = arena.take(1, head_chunk, DType::i32);
@@ -107,7 +108,8 @@ void Workspace::load(const Batch& batch) {
     Tensor tiles, bits;
     mask_arena_ = Arena::lay_out(backend_, [&](Arena& arena) {
         tiles = arena.take(map.masks * map.query_tiles, map.key_tiles, DType::i32);
-        bits = map.bits.empty() ? Tensor{} : arena.take(int64_t(map.bits.size()) / TileMap::TILE, 2 * TileMap::TILE, DType::i32);
+        bits = map.bits.empty() ? Tensor{}
+                                : arena.take(int64_t(map.bits.size()) / TileMap::TILE, 2 * TileMap::TILE, DType::i32);
     });
     backend_.upload(tiles, map.tiles.data());
     if (bits) backend_.upload(bits, map.bits.data());
@@ -118,8 +120,8 @@ void Workspace::load(const Batch& batch) {
         lengths.stride = batch.batch;
         backend_.upload(lengths, batch.lengths.data());
     }
-    attention = {batch.batch,      batch.length,           batch.length, 0,     config_.heads, config_.kv_heads,
-                 config_.head_width(), map.masks, tiles, bits, lengths};
+    attention = {batch.batch,          batch.length, batch.length, 0,    config_.heads, config_.kv_heads,
+                 config_.head_width(), map.masks,    tiles,        bits, lengths};
 }
 
 }  // namespace dllm

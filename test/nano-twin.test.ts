@@ -31,7 +31,10 @@ test('the losses of 50 steps agree with PyTorch in float64 within 1e-4', async t
 				: 0,
 		);
 		const {loss, gradientNorm} = await trainer.step({batch, length, tokens, targets: rows('clean'), lossWeights});
-		t.true(Math.abs(loss - expected.losses[step]!) <= 1e-4, `step ${step}: loss ${loss}, expected ${expected.losses[step]}`);
+		t.true(
+			Math.abs(loss - expected.losses[step]!) <= 1e-4,
+			`step ${step}: loss ${loss}, expected ${expected.losses[step]}`,
+		);
 		const norm = expected.gradient_norms[step]!;
 		t.true(Math.abs(gradientNorm / norm - 1) <= 1e-3, `step ${step}: gradient norm ${gradientNorm}, expected ${norm}`);
 	}

@@ -11,13 +11,9 @@ namespace {
 
 constexpr int64_t ELEMENTS_PER_UNIT = 1 << 14;
 
-int64_t rows_per_unit(int64_t cols) {
-    return std::max<int64_t>(1, ELEMENTS_PER_UNIT / std::max<int64_t>(1, cols));
-}
+int64_t rows_per_unit(int64_t cols) { return std::max<int64_t>(1, ELEMENTS_PER_UNIT / std::max<int64_t>(1, cols)); }
 
-int64_t input_columns(int64_t cols, Activation kind) {
-    return kind == Activation::swiglu ? 2 * cols : cols;
-}
+int64_t input_columns(int64_t cols, Activation kind) { return kind == Activation::swiglu ? 2 * cols : cols; }
 
 }  // namespace
 

@@ -17,8 +17,9 @@ constexpr int64_t UNITS_PER_THREAD = 4;  // enough for the threads to finish tog
 void check_shape(const OpCheck& check, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& log_sum_exp,
                  const AttentionShape& shape) {
     const int64_t B = shape.batch, H = shape.heads, G = shape.kv_heads, D = shape.head_width;
-    check.that(D >= 1 && D <= MAX_HEAD_WIDTH, "head_width must be from 1 to " + std::to_string(MAX_HEAD_WIDTH) + ", got " +
-                                                  std::to_string(D));
+    if (D < 1 || D > MAX_HEAD_WIDTH) {
+        check.broken("head_width must be from 1 to " + std::to_string(MAX_HEAD_WIDTH) + ", got " + std::to_string(D));
+    }
     check.that(G >= 1 && H % G == 0, "kv_heads must divide heads");
     check.that(shape.query_offset >= 0 && shape.query_offset + shape.query_length <= shape.key_length,
                "queries must lie inside the sequence");
@@ -44,8 +45,8 @@ void check_shape(const OpCheck& check, const Tensor& q, const Tensor& k, const T
     }
 }
 
-AttentionUnit unit_of(int64_t b, int64_t g, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& log_sum_exp,
-                      const AttentionShape& shape) {
+AttentionUnit unit_of(int64_t b, int64_t g, const Tensor& q, const Tensor& k, const Tensor& v,
+                      const Tensor& log_sum_exp, const AttentionShape& shape) {
     const int64_t D = shape.head_width, group = shape.heads / shape.kv_heads, head = g * group;
     AttentionUnit unit{};
     unit.q = {q.f32() + b * shape.query_length * q.stride + head * D, q.stride};

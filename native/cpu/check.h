@@ -25,26 +25,28 @@ public:
         if (x) shape(what, x, rows, cols, dtype);
     }
 
-    void contiguous(const char* what, const Tensor& x) const { that(x.contiguous(), std::string(what) + " must be contiguous"); }
+    void contiguous(const char* what, const Tensor& x) const {
+        if (!x.contiguous()) broken(std::string(what) + " must be contiguous");
+    }
 
     // Every id in [0, limit): they index memory.
     void indices(const char* what, const Tensor& x, int64_t limit) const {
         for (int64_t i = 0; i < x.cols; i++) {
             const int32_t id = x.i32()[i];
             if (id < 0 || id >= limit) {
-                broken(std::string(what) + "[" + std::to_string(i) + "] must be from 0 to " + std::to_string(limit - 1) +
-                       ", got " + std::to_string(id));
+                broken(std::string(what) + "[" + std::to_string(i) + "] must be from 0 to " +
+                       std::to_string(limit - 1) + ", got " + std::to_string(id));
             }
         }
     }
 
-    void that(bool holds, const std::string& rule) const {
+    void that(bool holds, const char* rule) const {
         if (!holds) broken(rule);
     }
 
-private:
     [[noreturn]] void broken(const std::string& rule) const { fail(ErrorCode::native, std::string(op_) + ": " + rule); }
 
+private:
     static std::string describe(int64_t rows, int64_t cols, DType dtype) {
         const char* names[] = {"f32", "bf16", "i32"};
         return std::string(names[int(dtype)]) + " (" + std::to_string(rows) + ", " + std::to_string(cols) + ")";

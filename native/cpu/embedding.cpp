@@ -39,7 +39,8 @@ void CpuBackend::embedding_forward(Tensor out, Tensor tokens, Tensor positions, 
     });
 }
 
-// Threads take columns, never rows: a table row's sum has one order, and a token that fills half the batch costs no more.
+// Threads take columns, never rows: a table row's sum has one order, and a token that fills half the batch costs no
+// more.
 void CpuBackend::embedding_backward(Tensor dtoken_table, Tensor dposition_table, Tensor dout, Tensor tokens,
                                     Tensor positions) {
     const OpCheck check("embedding_backward");

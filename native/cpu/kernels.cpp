@@ -21,7 +21,8 @@ const Kernels& kernels_of(const std::string& name) {
     }
     std::string accepted;
     for (const std::string& usable : usable_paths()) accepted += (accepted.empty() ? "" : ", ") + usable;
-    fail(ErrorCode::config, "DLLM_CPU: the instruction-set path must be one of " + accepted + " on this CPU, got \"" + name + "\"");
+    fail(ErrorCode::config,
+         "DLLM_CPU: the instruction-set path must be one of " + accepted + " on this CPU, got \"" + name + "\"");
 }
 
 const Kernels& kernels() {

@@ -1,5 +1,6 @@
 // What an instruction set must provide: kernels over ranges of rows. Sizes are already checked, threads already split.
-// Compiled for every instruction set, so nothing here may have code of its own that the linker could share between them.
+// Compiled for every instruction set, so nothing here may have code of its own that the linker could share between
+// them.
 #pragma once
 
 #include <cstdint>
@@ -37,10 +38,10 @@ struct ProductBlock {
     int64_t rows;
     int64_t columns;
     int64_t depth;
-    ConstRows addend;         // null data: none; may be out
-    const float* bias;        // null: none
-    RowsForward activation;   // null: none
-    Rows activated;           // activation(out)
+    ConstRows addend;        // null data: none; may be out
+    const float* bias;       // null: none
+    RowsForward activation;  // null: none
+    Rows activated;          // activation(out)
 };
 
 // One sequence and one key/value head with the query heads that share it.

@@ -89,7 +89,8 @@ void run(const Kernels& kernels, const Product& p) {
 
     float* packed = scratch(ScratchUse::shared, DEPTH_BLOCK * ceil_div(std::min(N, COLUMNS_PER_CHUNK), panel) * panel);
     for (int64_t chunk = 0; chunk < N; chunk += COLUMNS_PER_CHUNK) {
-        const int64_t chunk_columns = std::min(COLUMNS_PER_CHUNK, N - chunk), chunk_panels = ceil_div(chunk_columns, panel);
+        const int64_t chunk_columns = std::min(COLUMNS_PER_CHUNK, N - chunk),
+                      chunk_panels = ceil_div(chunk_columns, panel);
         const int64_t groups = std::min(wanted, chunk_panels);
         for (int64_t first = 0; first < p.depth; first += DEPTH_BLOCK) {
             const int64_t depth = std::min(DEPTH_BLOCK, p.depth - first);
@@ -124,7 +125,8 @@ void check_forward(const OpCheck& check, const Tensor& out, const Tensor& x, con
     check.optional_shape("bias", bias, 1, O);
 }
 
-Product forward_product(const Tensor& out, const Tensor& x, const Tensor& weight, const Tensor& bias, WeightLayout layout) {
+Product forward_product(const Tensor& out, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                        WeightLayout layout) {
     Product product{};
     product.out = out;
     product.a = natural(x);
@@ -136,7 +138,8 @@ Product forward_product(const Tensor& out, const Tensor& x, const Tensor& weight
 
 }  // namespace
 
-void CpuBackend::matmul_forward(Tensor out, Tensor x, Tensor weight, Tensor bias, Tensor residual, WeightLayout layout) {
+void CpuBackend::matmul_forward(Tensor out, Tensor x, Tensor weight, Tensor bias, Tensor residual,
+                                WeightLayout layout) {
     const OpCheck check("matmul_forward");
     check_forward(check, out, x, weight, bias, layout);
     check.optional_shape("residual", residual, out.rows, out.cols);
@@ -145,8 +148,8 @@ void CpuBackend::matmul_forward(Tensor out, Tensor x, Tensor weight, Tensor bias
     run(kernels_, product);
 }
 
-void CpuBackend::matmul_activation_forward(Tensor out, Tensor pre, Tensor x, Tensor weight, Tensor bias, Activation kind,
-                                           WeightLayout layout) {
+void CpuBackend::matmul_activation_forward(Tensor out, Tensor pre, Tensor x, Tensor weight, Tensor bias,
+                                           Activation kind, WeightLayout layout) {
     if (kind == Activation::swiglu) {  // its gate and up columns finish at different times
         Backend::matmul_activation_forward(out, pre, x, weight, bias, kind, layout);
         return;

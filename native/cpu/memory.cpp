@@ -20,7 +20,8 @@ std::atomic<size_t> allocated_bytes = 0;
 
 void* aligned_new(size_t bytes) {
     void* data = ::operator new(bytes, ALIGNMENT, std::nothrow);
-    if (data == nullptr) fail(ErrorCode::out_of_memory, "could not allocate " + std::to_string(bytes) + " bytes of memory");
+    if (data == nullptr)
+        fail(ErrorCode::out_of_memory, "could not allocate " + std::to_string(bytes) + " bytes of memory");
     return data;
 }
 
@@ -45,9 +46,7 @@ struct Buffer {
 };
 
 // rows per unit, so that a unit moves about COPY_GRAIN elements
-int64_t rows_per_unit(int64_t cols) {
-    return std::max<int64_t>(1, COPY_GRAIN / std::max<int64_t>(1, cols));
-}
+int64_t rows_per_unit(int64_t cols) { return std::max<int64_t>(1, COPY_GRAIN / std::max<int64_t>(1, cols)); }
 
 }  // namespace
 
@@ -58,12 +57,11 @@ float* scratch(ScratchUse use, int64_t floats) {
     return buffer.data;
 }
 
-size_t cpu_allocated_bytes() {
-    return allocated_bytes.load();
-}
+size_t cpu_allocated_bytes() { return allocated_bytes.load(); }
 
 void* CpuBackend::allocate(size_t bytes) {
-    if (bytes > SIZE_MAX / 2) fail(ErrorCode::out_of_memory, "could not allocate " + std::to_string(bytes) + " bytes of memory");
+    if (bytes > SIZE_MAX / 2)
+        fail(ErrorCode::out_of_memory, "could not allocate " + std::to_string(bytes) + " bytes of memory");
     void* block = aligned_new(bytes + HEADER_BYTES);
     std::memcpy(block, &bytes, sizeof bytes);
     allocated_bytes += bytes;
@@ -150,9 +148,7 @@ void CpuBackend::scatter_rows(Tensor dx, Tensor dout, Tensor rows) {
     });
 }
 
-std::unique_ptr<Backend> make_cpu_backend() {
-    return std::make_unique<CpuBackend>(kernels());
-}
+std::unique_ptr<Backend> make_cpu_backend() { return std::make_unique<CpuBackend>(kernels()); }
 
 std::unique_ptr<Backend> make_cpu_backend(const std::string& path) {
     return std::make_unique<CpuBackend>(kernels_of(path));

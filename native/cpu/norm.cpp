@@ -45,7 +45,8 @@ void CpuBackend::layer_norm_forward(Tensor out, Tensor mean, Tensor rstd, Tensor
     check.optional_shape("bias", bias, 1, C);
     parallel_ranges(N, ROWS_PER_UNIT, [&](int64_t begin, int64_t end) {
         kernels_.layer_norm_forward(rows_of(out.slice_rows(begin, 0)), mean.f32() + begin, rstd.f32() + begin,
-                                    const_rows_of(x.slice_rows(begin, 0)), weight.f32(), bias.f32(), eps, end - begin, C);
+                                    const_rows_of(x.slice_rows(begin, 0)), weight.f32(), bias.f32(), eps, end - begin,
+                                    C);
     });
 }
 
@@ -94,7 +95,8 @@ void CpuBackend::rms_norm_backward(Tensor dx, Tensor dweight, Tensor dout, Tenso
     float* const totals[] = {dweight.f32()};
     sum_by_chunks(kernels_, N, C, totals, 1, [&](int64_t begin, int64_t end, float* sums) {
         kernels_.rms_norm_backward(rows_of(dx.slice_rows(begin, 0)), sums, const_rows_of(dout.slice_rows(begin, 0)),
-                                   const_rows_of(x.slice_rows(begin, 0)), weight.f32(), rstd.f32() + begin, end - begin, C);
+                                   const_rows_of(x.slice_rows(begin, 0)), weight.f32(), rstd.f32() + begin, end - begin,
+                                   C);
     });
 }
 

@@ -12,7 +12,8 @@ void CpuBackend::predict_tokens(Tensor tokens, Tensor confidence, Tensor logits,
     check.shape("tokens", tokens, 1, M, DType::i32);
     check.shape("confidence", confidence, 1, M);
     check.shape("logits", logits, M, V);
-    check.that(options.temperature >= 0, "temperature must be at least 0, got " + std::to_string(options.temperature));
+    if (!(options.temperature >= 0))
+        check.broken("temperature must be at least 0, got " + std::to_string(options.temperature));
     parallel_for(M, [&](int64_t row) {
         const float* x = logits.f32() + row * logits.stride;
         int32_t token;

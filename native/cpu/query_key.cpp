@@ -15,7 +15,7 @@ HeadRows checked(const OpCheck& check, const Tensor& qkv, const Tensor& rstd, co
     check.shape("qkv", qkv, qkv.rows, (heads + shape.kv_heads) * D);
     if (shape.normalize) check.shape("rstd", rstd, qkv.rows, heads);
     if (shape.rotate) {
-        check.that(D % 2 == 0, "head_width must be even to rotate, got " + std::to_string(D));
+        if (D % 2 != 0) check.broken("head_width must be even to rotate, got " + std::to_string(D));
         check.shape("rotary_table", rotary_table, rotary_table.rows, D);
         check.shape("positions", positions, 1, qkv.rows, DType::i32);
         check.indices("positions", positions, rotary_table.rows);
@@ -43,7 +43,8 @@ void CpuBackend::query_key_backward(Tensor dqkv, Tensor qkv, Tensor rstd, Tensor
     if (!shape.normalize && !shape.rotate) return;
     parallel_ranges(qkv.rows, ROWS_PER_UNIT, [&](int64_t begin, int64_t end) {
         kernels_.query_key_backward(rows_of(dqkv.slice_rows(begin, 0)), const_rows_of(qkv.slice_rows(begin, 0)),
-                                    const_rows_of(rstd.slice_rows(begin, 0)), positions.i32() + begin, heads, end - begin);
+                                    const_rows_of(rstd.slice_rows(begin, 0)), positions.i32() + begin, heads,
+                                    end - begin);
     });
 }
 

@@ -35,8 +35,8 @@ int threads_from_environment() {
     const char* end = text + std::strlen(text);
     const auto [parsed_end, error] = std::from_chars(text, end, threads);
     if (error != std::errc() || parsed_end != end || threads < 1 || threads > MAX_THREADS) {
-        fail(ErrorCode::config, "DLLM_THREADS must be a whole number from 1 to " + std::to_string(MAX_THREADS) +
-                                    ", got \"" + text + "\"");
+        fail(ErrorCode::config,
+             "DLLM_THREADS must be a whole number from 1 to " + std::to_string(MAX_THREADS) + ", got \"" + text + "\"");
     }
     return threads;
 }
@@ -154,14 +154,12 @@ private:
 
 }  // namespace
 
-int thread_limit() {
-    return limit().load();
-}
+int thread_limit() { return limit().load(); }
 
 void set_thread_limit(int threads) {
     if (threads < 1 || threads > MAX_THREADS) {
-        fail(ErrorCode::config, "the thread limit must be from 1 to " + std::to_string(MAX_THREADS) + ", got " +
-                                    std::to_string(threads));
+        fail(ErrorCode::config,
+             "the thread limit must be from 1 to " + std::to_string(MAX_THREADS) + ", got " + std::to_string(threads));
     }
     limit().store(threads);
 }

@@ -67,10 +67,13 @@ async function nativeSide() {
 	const model = await Model.load(folder);
 	const trainer = new Trainer(model, presets.nano.train);
 	const batches = Array.from({length: count}, (_, index) => {
-		const rows = name => Int32Array.from(tensors.get(name).data.subarray(index * batch * length, (index + 1) * batch * length));
+		const rows = name =>
+			Int32Array.from(tensors.get(name).data.subarray(index * batch * length, (index + 1) * batch * length));
 		const tokens = rows('noisy');
 		const lossWeights = Float32Array.from(tokens, (token, i) =>
-			token === model.config.maskTokenId ? 1 / (probability[index * batch + Math.floor(i / length)] * batch * length) : 0,
+			token === model.config.maskTokenId
+				? 1 / (probability[index * batch + Math.floor(i / length)] * batch * length)
+				: 0,
 		);
 		return {batch, length, tokens, targets: rows('clean'), lossWeights};
 	});
@@ -101,7 +104,18 @@ async function compareLosses(ours, torch, steps) {
 	return largest;
 }
 
-function table({command, date, processor, instructionSet, node, torch, threads, largestLossDifference, millisecondsPerStep, ratio}) {
+function table({
+	command,
+	date,
+	processor,
+	instructionSet,
+	node,
+	torch,
+	threads,
+	largestLossDifference,
+	millisecondsPerStep,
+	ratio,
+}) {
 	const row = (name, {median, lowest, highest}) =>
 		`${name.padEnd(34)}${median.toFixed(1).padStart(8)}   ${lowest.toFixed(1)} – ${highest.toFixed(1)}`;
 	return [

@@ -6,10 +6,10 @@
 #include "test.h"
 #include "trainer.h"
 
+#include <unistd.h>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
-#include <unistd.h>
 #include <vector>
 
 using namespace dllm;
@@ -81,7 +81,8 @@ TEST(model_gradients_match_finite_differences_along_random_directions) {
             std::vector<double> direction(weights.size());
             double slope = 0;
             for (size_t i = 0; i < weights.size(); i++) {
-                const bool chosen = trial == 0 || random_bits(philox_key(trial, 0), Stream::init, 0, 0, uint32_t(i)) % 2 == 0;
+                const bool chosen =
+                    trial == 0 || random_bits(philox_key(trial, 0), Stream::init, 0, 0, uint32_t(i)) % 2 == 0;
                 direction[i] = chosen ? exact.gradients[i] : 0.0;
                 slope += direction[i] * double(exact.gradients[i]);
             }
@@ -107,13 +108,15 @@ TEST(model_saves_and_loads_bit_equal_weights) {
         CHECK(all_weights(loaded) == all_weights(*model));
         ModelConfig other = model->config();
         other.mlp_width++;
-        check_throws([&] { Model(make_cpu_backend(), other, folder.file("model.safetensors")); }, ErrorCode::checkpoint, "shape");
+        check_throws([&] { Model(make_cpu_backend(), other, folder.file("model.safetensors")); }, ErrorCode::checkpoint,
+                     "shape");
         other = model->config();
         other.layers--;
         check_throws([&] { Model(make_cpu_backend(), other, folder.file("model.safetensors")); }, ErrorCode::checkpoint,
                      "not part of the configured model");
         other.layers += 2;
-        check_throws([&] { Model(make_cpu_backend(), other, folder.file("model.safetensors")); }, ErrorCode::checkpoint, "missing");
+        check_throws([&] { Model(make_cpu_backend(), other, folder.file("model.safetensors")); }, ErrorCode::checkpoint,
+                     "missing");
     }
     check_throws([&] { Model(make_cpu_backend(), small_config(Naming::gpt2), folder.file("absent.safetensors")); },
                  ErrorCode::checkpoint, "absent.safetensors");
@@ -144,7 +147,8 @@ TEST(training_lowers_the_bound_and_resumes_bit_equal) {
     const Evaluation after = trainer.evaluate(dataset);
     CHECK(after.nll < before.nll - 0.2);
 
-    const auto resumed_model = std::make_shared<Model>(make_cpu_backend(), model->config(), folder.file("model.safetensors"));
+    const auto resumed_model =
+        std::make_shared<Model>(make_cpu_backend(), model->config(), folder.file("model.safetensors"));
     Trainer resumed(resumed_model, train_config());
     resumed.load(folder.file("optimizer.safetensors"));
     check_equal(resumed.completed_steps(), 10, "completed steps");
@@ -170,7 +174,11 @@ TEST(samples_are_the_same_alone_and_in_any_company) {
             CHECK(std::equal(alone.begin(), alone.begin() + requests[i].prompt_length, requests[i].tokens.begin()));
         }
     }
-    check_throws([&] { Sampler(model, {8, 4, -1.0, Remasking::random}, {{{18}, 0, 0, 0}}); }, ErrorCode::config, "temperature");
+    check_throws(
+        [&] {
+            Sampler(model, {8, 4, -1.0, Remasking::random}, {{{18}, 0, 0, 0}});
+        },
+        ErrorCode::config, "temperature");
     check_throws([&] { Sampler(model, {8, 4, 0.0, Remasking::random}, {}); }, ErrorCode::config, "no requests");
 }
 

@@ -130,7 +130,8 @@ TEST(random_length_cuts_the_asked_share_of_steps) {
     // 31 of 32 random lengths are shorter than the context.
     CHECK(std::abs(double(cut) / 2000 - 0.25 * 31 / 32) < 0.04);
     check_equal(*lengths.begin(), 1, "shortest");
-    for (int64_t i = 0; i < 40; i++) check_equal(evaluation_batch(config, MODEL, dataset, i).length, 32, "evaluation length");
+    for (int64_t i = 0; i < 40; i++)
+        check_equal(evaluation_batch(config, MODEL, dataset, i).length, 32, "evaluation length");
 }
 
 TEST(datasets_reject_what_does_not_fit) {

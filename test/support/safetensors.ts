@@ -5,9 +5,11 @@ export type Tensor = {readonly shape: readonly number[]; readonly data: Float32A
 
 type Entry = {readonly dtype: string; readonly shape: number[]; readonly data_offsets: [number, number]};
 
-const views: Readonly<
-	Record<string, typeof Float32Array | typeof Int32Array | typeof Uint8Array | undefined>
-> = {F32: Float32Array, I32: Int32Array, U8: Uint8Array};
+const views: Readonly<Record<string, typeof Float32Array | typeof Int32Array | typeof Uint8Array | undefined>> = {
+	F32: Float32Array,
+	I32: Int32Array,
+	U8: Uint8Array,
+};
 
 export async function readSafetensors(file: string): Promise<Map<string, Tensor>> {
 	const bytes = await readFile(file);

@@ -38,7 +38,9 @@ struct Isa {
         return two[0] > two[1] ? two[0] : two[1];
     }
     static bool any(Int mask) { return _mm512_movepi32_mask((__m512i)mask) != 0; }
-    static Wide multiply_low_halves(Wide a, Wide b) { return (Wide)_mm512_maskz_mul_epu32(0xFF, (__m512i)a, (__m512i)b); }
+    static Wide multiply_low_halves(Wide a, Wide b) {
+        return (Wide)_mm512_maskz_mul_epu32(0xFF, (__m512i)a, (__m512i)b);
+    }
 
 private:
     static constexpr __mmask16 EVERY = 0xFFFF;

@@ -13,8 +13,6 @@ const std::vector<KernelPath>& kernel_paths() {
     return paths;
 }
 
-void relax() {
-    asm volatile("yield");
-}
+void relax() { asm volatile("yield"); }
 
 }  // namespace dllm

@@ -18,8 +18,6 @@ const std::vector<KernelPath>& kernel_paths() {
     return paths;
 }
 
-void relax() {
-    __builtin_ia32_pause();
-}
+void relax() { __builtin_ia32_pause(); }
 
 }  // namespace dllm

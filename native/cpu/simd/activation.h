@@ -43,7 +43,8 @@ void map_rows(Rows out, ConstRows x, int64_t rows, int64_t columns) {
     for (int64_t r = 0; r < rows; r++) {
         const float* from = x.data + r * x.stride;
         float* to = out.data + r * out.stride;
-        sweep<Isa>(columns, [&](int64_t c, auto part) { part.store(to + c, Function<Isa>::forward(part.load(from + c))); });
+        sweep<Isa>(columns,
+                   [&](int64_t c, auto part) { part.store(to + c, Function<Isa>::forward(part.load(from + c))); });
     }
 }
 

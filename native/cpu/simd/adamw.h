@@ -21,8 +21,8 @@ double square_sum(const float* x, int64_t count) {
 }
 
 template <class Isa>
-void adamw(float* weights, float* first_moment, float* second_moment, const float* gradients, const AdamWFactors& factors,
-           int64_t count) {
+void adamw(float* weights, float* first_moment, float* second_moment, const float* gradients,
+           const AdamWFactors& factors, int64_t count) {
     using Float = typename Isa::Float;
     const Float gradient_scale = splat<Isa>(factors.gradient_scale), decay = splat<Isa>(factors.decay);
     const Float beta1 = splat<Isa>(factors.beta1), rest1 = splat<Isa>(1.0f - factors.beta1);

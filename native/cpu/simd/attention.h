@@ -11,9 +11,7 @@ template <class Isa>
 constexpr int64_t BLOCK_ROWS = 4 * Isa::TILE_ROWS;
 
 // Sixteen floats of padding: a power of two between rows would put a column of scores into few cache sets.
-[[gnu::always_inline]] static inline int64_t score_stride(int64_t keys) {
-    return round_up(keys, TILE) + 16;
-}
+[[gnu::always_inline]] static inline int64_t score_stride(int64_t keys) { return round_up(keys, TILE) + 16; }
 
 // A row of scores becomes exp(scale score - maximum); the maximum is that of the scaled scores, minus infinity where no
 // key is open.
@@ -60,7 +58,8 @@ template <class Isa>
     clear_rows(out, 0, rows, width);
     for (int64_t tile = 0; tile < keys.count(); tile++) {
         if (keys.closed(tile)) continue;
-        multiply_tile<Isa>({scores.data + tile * TILE, scores.stride}, q, key_panels + tile * TILE * width, rows, width);
+        multiply_tile<Isa>({scores.data + tile * TILE, scores.stride}, q, key_panels + tile * TILE * width, rows,
+                           width);
     }
     alignas(64) float sums[BLOCK_ROWS<Isa>], maxima[BLOCK_ROWS<Isa>];
     for (int64_t r = 0; r < rows; r++) {
@@ -70,8 +69,8 @@ template <class Isa>
         if (keys.closed(tile)) continue;
         const int64_t begin = tile * TILE;
         while (tile + 1 < keys.count() && !keys.closed(tile + 1)) tile++;
-        continue_product<Isa>(out, {scores.data + begin, scores.stride, 1}, value_panels, keys.unit.keys, begin, rows, width,
-                              smaller((tile + 1) * TILE, keys.unit.keys) - begin);
+        continue_product<Isa>(out, {scores.data + begin, scores.stride, 1}, value_panels, keys.unit.keys, begin, rows,
+                              width, smaller((tile + 1) * TILE, keys.unit.keys) - begin);
     }
     for (int64_t r = 0; r < rows; r++) {
         float* row = out.data + r * out.stride;
@@ -84,7 +83,8 @@ template <class Isa>
     }
     sweep<Isa>(rows, [&](int64_t r, auto part) {
         const typename Isa::Float maximum = part.load(maxima + r, MINUS_INFINITY), total = part.load(sums + r, 1.0f);
-        part.store(log_sum_exp + first + r, maximum == splat<Isa>(MINUS_INFINITY) ? maximum : maximum + log<Isa>(total));
+        part.store(log_sum_exp + first + r,
+                   maximum == splat<Isa>(MINUS_INFINITY) ? maximum : maximum + log<Isa>(total));
     });
 }
 

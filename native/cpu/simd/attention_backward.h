@@ -10,8 +10,9 @@ constexpr int64_t TILE_STRIDE = TILE + 16;  // a power of two would put a tile's
 
 // scores become P; weights, which hold dP, become dS.
 template <class Isa>
-[[gnu::always_inline]] inline void softmax_tile_backward(float* scores, float* weights, const KeyTiles& keys, int64_t tile,
-                                                         int64_t rows, const float* log_sum_exp, const float* delta) {
+[[gnu::always_inline]] inline void softmax_tile_backward(float* scores, float* weights, const KeyTiles& keys,
+                                                         int64_t tile, int64_t rows, const float* log_sum_exp,
+                                                         const float* delta) {
     using Float = typename Isa::Float;
     const Float scale = splat<Isa>(keys.unit.scale);
     for (int64_t r = 0; r < rows; r++) {
@@ -79,7 +80,8 @@ void attention_backward(const AttentionBackward& backward) {
                 softmax_tile_backward<Isa>(scores, weights, keys, tile, rows, log_sum_exp, delta);
                 const Rows dk{backward.dk.data + first_key * backward.dk.stride, backward.dk.stride};
                 const Rows dv{backward.dv.data + first_key * backward.dv.stride, backward.dv.stride};
-                continue_product<Isa>(dq, {weights, TILE_STRIDE, 1}, key_rows, unit.keys, first_key, rows, width, count);
+                continue_product<Isa>(dq, {weights, TILE_STRIDE, 1}, key_rows, unit.keys, first_key, rows, width,
+                                      count);
                 continue_product<Isa>(dk, {weights, 1, TILE_STRIDE}, query_panels, rows, 0, count, width, rows);
                 continue_product<Isa>(dv, {scores, 1, TILE_STRIDE}, dout_panels, rows, 0, count, width, rows);
             }

@@ -14,9 +14,7 @@ constexpr int32_t OPEN = -2;
     return (n + multiple - 1) / multiple * multiple;
 }
 
-[[gnu::always_inline]] static inline int64_t smaller(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
+[[gnu::always_inline]] static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // Which entries of a tile's row are open, vector by vector. EveryLane is a type of its own, so that an open tile costs
 // nothing for it.
@@ -72,7 +70,8 @@ template <class Isa, class Body>
 
 // scores (rows, TILE) = a (rows, depth) panels, for the panels of one key tile: whole ones, zeros after the last key
 template <class Isa>
-[[gnu::always_inline]] inline void multiply_tile(Rows scores, ConstRows a, const float* panels, int64_t rows, int64_t depth) {
+[[gnu::always_inline]] inline void multiply_tile(Rows scores, ConstRows a, const float* panels, int64_t rows,
+                                                 int64_t depth) {
     constexpr int64_t COLUMNS = PANEL_COLUMNS<Isa>;
     static_assert(TILE % COLUMNS == 0);
     for (int64_t begin = 0; begin < TILE; begin += COLUMNS) {

@@ -14,9 +14,8 @@ double cross_entropy(float* logits, int64_t columns, int32_t target, float weigh
     }
     const float largest = row_largest<Isa>(logits, columns);
     const double target_logit = double(logits[target]) - double(largest);
-    const double sum = exponential_sum<Isa>(logits, columns, largest, [&](int64_t c, auto part, typename Isa::Float e) {
-        part.store(logits + c, e);
-    });
+    const double sum = exponential_sum<Isa>(
+        logits, columns, largest, [&](int64_t c, auto part, typename Isa::Float e) { part.store(logits + c, e); });
     const typename Isa::Float factor = splat<Isa>(float(double(weight) / sum));
     sweep<Isa>(columns, [&](int64_t c, auto part) { part.store(logits + c, part.load(logits + c) * factor); });
     logits[target] -= weight;

@@ -117,7 +117,6 @@ template <class Isa, int ROWS, int VECTORS>
     product_tile<Isa, ROWS, VECTORS>(arguments);
 }
 
-
 // body(first row, rows) for each tile. The rows are split evenly: no tile is much smaller than the others.
 template <class Isa, class Body>
 [[gnu::always_inline]] inline void for_each_tile(int64_t rows, const Body& body) {
@@ -157,8 +156,8 @@ void product(const ProductBlock& block) {
         if (block.bias != nullptr) arguments.bias = block.bias + begin;
         product_panel<Isa>(arguments, block.rows, columns);
         if (block.activation != nullptr) {  // while the panel's columns are still in cache
-            block.activation({block.activated.data + begin, block.activated.stride}, {arguments.out.data, arguments.out.stride},
-                             block.rows, columns);
+            block.activation({block.activated.data + begin, block.activated.stride},
+                             {arguments.out.data, arguments.out.stride}, block.rows, columns);
         }
     }
 }

@@ -12,8 +12,8 @@ void add(float* out, const float* a, const float* b, int64_t columns) {
 }
 
 template <class Isa>
-void layer_norm_forward(Rows out, float* mean, float* rstd, ConstRows x, const float* weight, const float* bias, float eps,
-                        int64_t rows, int64_t columns) {
+void layer_norm_forward(Rows out, float* mean, float* rstd, ConstRows x, const float* weight, const float* bias,
+                        float eps, int64_t rows, int64_t columns) {
     using Float = typename Isa::Float;
     for (int64_t r = 0; r < rows; r++) {
         const float* from = x.data + r * x.stride;
@@ -35,7 +35,8 @@ void layer_norm_forward(Rows out, float* mean, float* rstd, ConstRows x, const f
     }
 }
 
-// With h = (x - mean) rstd and g = dout weight:  dx += rstd (g - mean(g) - h mean(g h)),  dweight += dout h,  dbias += dout
+// With h = (x - mean) rstd and g = dout weight:  dx += rstd (g - mean(g) - h mean(g h)),  dweight += dout h,  dbias +=
+// dout
 template <class Isa>
 void layer_norm_backward(Rows dx, float* dweight, float* dbias, ConstRows dout, ConstRows x, const float* weight,
                          const float* mean, const float* rstd, int64_t rows, int64_t columns) {
@@ -65,7 +66,8 @@ void layer_norm_backward(Rows dx, float* dweight, float* dbias, ConstRows dout, 
 }
 
 template <class Isa>
-void rms_norm_forward(Rows out, float* rstd, ConstRows x, const float* weight, float eps, int64_t rows, int64_t columns) {
+void rms_norm_forward(Rows out, float* rstd, ConstRows x, const float* weight, float eps, int64_t rows,
+                      int64_t columns) {
     for (int64_t r = 0; r < rows; r++) {
         const float* from = x.data + r * x.stride;
         float* to = out.data + r * out.stride;

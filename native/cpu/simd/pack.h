@@ -8,7 +8,8 @@ namespace dllm::simd {
 using Quad [[gnu::vector_size(16)]] = float;
 
 // to[k][n] = from[n][k], 4 x 4
-[[gnu::always_inline]] static inline void transpose_quad(float* to, int64_t to_stride, const float* from, int64_t from_stride) {
+[[gnu::always_inline]] static inline void transpose_quad(float* to, int64_t to_stride, const float* from,
+                                                         int64_t from_stride) {
     Quad rows[4];
     for (int n = 0; n < 4; n++) __builtin_memcpy(&rows[n], from + n * from_stride, sizeof(Quad));
     const Quad low01 = __builtin_shufflevector(rows[0], rows[1], 0, 4, 1, 5);
@@ -45,7 +46,8 @@ template <class Isa>
     }
     for (int64_t c = 0; c < columns; c++) {
         const float* from = b.data + c * b.column_stride;
-        for (int64_t k = c < whole_columns ? whole_depth : 0; k < depth; k++) panel[k * width + c] = from[k * b.row_stride];
+        for (int64_t k = c < whole_columns ? whole_depth : 0; k < depth; k++)
+            panel[k * width + c] = from[k * b.row_stride];
     }
     for (int64_t c = columns; c < width; c++) {
         for (int64_t k = 0; k < depth; k++) panel[k * width + c] = 0.0f;
@@ -57,8 +59,8 @@ void pack(float* panels, Operand b, int64_t depth, int64_t columns) {
     for (int64_t begin = 0; begin < columns; begin += PANEL_COLUMNS<Isa>) {
         const int64_t rest = columns - begin;
         const int64_t taken = rest < PANEL_COLUMNS<Isa> ? rest : PANEL_COLUMNS<Isa>;
-        pack_panel<Isa>(panels + begin * depth, {b.data + begin * b.column_stride, b.row_stride, b.column_stride}, depth,
-                        taken, vectors_of<Isa>(taken) * Isa::WIDTH);
+        pack_panel<Isa>(panels + begin * depth, {b.data + begin * b.column_stride, b.row_stride, b.column_stride},
+                        depth, taken, vectors_of<Isa>(taken) * Isa::WIDTH);
     }
 }
 
@@ -67,8 +69,8 @@ template <class Isa>
 [[gnu::always_inline]] inline void pack_padded(float* panels, Operand b, int64_t depth, int64_t columns) {
     for (int64_t begin = 0; begin < columns; begin += PANEL_COLUMNS<Isa>) {
         const int64_t rest = columns - begin;
-        pack_panel<Isa>(panels + begin * depth, {b.data + begin * b.column_stride, b.row_stride, b.column_stride}, depth,
-                        rest < PANEL_COLUMNS<Isa> ? rest : PANEL_COLUMNS<Isa>, PANEL_COLUMNS<Isa>);
+        pack_panel<Isa>(panels + begin * depth, {b.data + begin * b.column_stride, b.row_stride, b.column_stride},
+                        depth, rest < PANEL_COLUMNS<Isa> ? rest : PANEL_COLUMNS<Isa>, PANEL_COLUMNS<Isa>);
     }
 }
 

@@ -38,7 +38,8 @@ struct Winner {
 template <class Isa>
 int32_t argmax(const float* logits, int64_t columns, int32_t banned) {
     Winner<Isa> winner;
-    sweep<Isa>(columns, [&](int64_t c, auto part) { winner.offer(c, part.load(logits + c, -__builtin_inff()), banned); });
+    sweep<Isa>(columns,
+               [&](int64_t c, auto part) { winner.offer(c, part.load(logits + c, -__builtin_inff()), banned); });
     return winner.result(columns, banned);
 }
 
@@ -54,7 +55,8 @@ template <class Isa>
     Wide lane{};
     for (int i = 0; i < LANES; i++) lane[i] = uint64_t(i);
     for (int64_t offset = 0; offset < count; offset += 4 * LANES) {
-        Wide words[4] = {wide(uint64_t(first + offset) / 4) + lane, wide(noise.position), wide(noise.step), wide(noise.stream)};
+        Wide words[4] = {wide(uint64_t(first + offset) / 4) + lane, wide(noise.position), wide(noise.step),
+                         wide(noise.stream)};
         uint32_t key0 = noise.key0, key1 = noise.key1;
         for (int round = 0; round < 10; round++) {
             const Wide product0 = Isa::multiply_low_halves(words[0], wide(0xD2511F53));
@@ -67,7 +69,8 @@ template <class Isa>
             key1 += 0xBB67AE85;
         }
         // Two words to a lane, then lane after lane: the order of a little-endian PhiloxBlock.
-        const Wide pairs[2] = {(words[0] & wide(0xFFFFFFFF)) | words[1] << 32, (words[2] & wide(0xFFFFFFFF)) | words[3] << 32};
+        const Wide pairs[2] = {(words[0] & wide(0xFFFFFFFF)) | words[1] << 32,
+                               (words[2] & wide(0xFFFFFFFF)) | words[3] << 32};
         uint64_t lanes[2][LANES];
         __builtin_memcpy(lanes, pairs, sizeof lanes);
         for (int i = 0; i < LANES; i++) {

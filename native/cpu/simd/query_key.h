@@ -5,9 +5,11 @@
 
 namespace dllm::simd {
 
-// (a, b) -> (a cos - b sin, b cos + a sin) on each pair (c, c + half) of a head, both scaled first; SIGN -1 rotates back.
+// (a, b) -> (a cos - b sin, b cos + a sin) on each pair (c, c + half) of a head, both scaled first; SIGN -1 rotates
+// back.
 template <class Isa, int SIGN>
-[[gnu::always_inline]] inline void rotate_head(float* head, int64_t half, const float* cosines, typename Isa::Float scale) {
+[[gnu::always_inline]] inline void rotate_head(float* head, int64_t half, const float* cosines,
+                                               typename Isa::Float scale) {
     using Float = typename Isa::Float;
     sweep<Isa>(half, [&](int64_t c, auto part) {
         const Float a = part.load(head + c) * scale, b = part.load(head + half + c) * scale;

@@ -10,7 +10,8 @@ constexpr int64_t SUM_BLOCK = 2048;  // columns summed in float32 before they jo
 template <class Isa>
 [[gnu::always_inline]] inline float row_largest(const float* x, int64_t columns) {
     typename Isa::Float largest = splat<Isa>(-__builtin_inff());
-    sweep<Isa>(columns, [&](int64_t c, auto part) { largest = Isa::larger(part.load(x + c, -__builtin_inff()), largest); });
+    sweep<Isa>(columns,
+               [&](int64_t c, auto part) { largest = Isa::larger(part.load(x + c, -__builtin_inff()), largest); });
     return Isa::largest(largest);
 }
 

@@ -104,7 +104,8 @@ struct Index {
     static constexpr int value = VALUE;
 };
 
-// body(Index<0>{}), ..., body(Index<COUNT - 1>{}): a loop that is always unrolled, so arrays indexed in it stay in registers.
+// body(Index<0>{}), ..., body(Index<COUNT - 1>{}): a loop that is always unrolled, so arrays indexed in it stay in
+// registers.
 template <int COUNT, class Body>
 [[gnu::always_inline]] inline void unroll(const Body& body) {
     if constexpr (COUNT > 0) {
