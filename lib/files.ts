@@ -1,7 +1,7 @@
 // Writes files and folders so that a crash leaves the old or the new content; reads JSON with errors that say where.
 import {isUtf8} from 'node:buffer';
 import {randomBytes} from 'node:crypto';
-import {lstat, mkdir, open, readdir, rename, rm} from 'node:fs/promises';
+import {lstat, mkdir, open, readdir, rename, rm, stat} from 'node:fs/promises';
 import path from 'node:path';
 import {DataError, type DllmError} from './errors.js';
 import {describeJsonError} from './files/json-error.js';
@@ -33,6 +33,20 @@ export async function writeFileAtomic(file: string, data: string | Uint8Array): 
 	await syncPath(path.dirname(file));
 }
 
+/** Creates a folder and its missing parents. Node's own recursive mkdir never returns for some paths (below /proc). */
+export async function makeFolder(folder: string): Promise<void> {
+	try {
+		await mkdir(folder);
+	} catch (error) {
+		const {code} = error as NodeJS.ErrnoException;
+		if (code === 'EEXIST' && (await stat(folder)).isDirectory()) return;
+		const parent = path.dirname(path.resolve(folder));
+		if (code !== 'ENOENT' || (await exists(parent))) throw error;
+		await makeFolder(parent);
+		await mkdir(folder);
+	}
+}
+
 export type WriteFolderOptions = {
 	/** Whether an existing folder is replaced. @default false */
 	readonly overwrite?: boolean;
@@ -61,7 +75,7 @@ export async function writeFolderAtomic(
 	await checkReplaceable(folder, options);
 	await removeRemains(folder);
 	const temporary = temporarySibling(folder, 'tmp');
-	await mkdir(temporary, {recursive: true});
+	await makeFolder(temporary);
 	try {
 		await build(temporary);
 		await syncFolder(temporary);

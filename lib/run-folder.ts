@@ -1,10 +1,10 @@
 // A run folder: step-N/ checkpoints, and the small files `latest` and `best` that name one each.
-import {mkdir, readdir, rename, rm, stat} from 'node:fs/promises';
+import {readdir, rename, rm, stat} from 'node:fs/promises';
 import path from 'node:path';
 import {isCheckpoint, readSmallFile, toJson, writeCheckpointFolder, writing} from './checkpoint.js';
 import {show} from './config/check.js';
 import {CheckpointError} from './errors.js';
-import {describeCause, exists, recoverFolder, temporarySibling, writeFileAtomic} from './files.js';
+import {describeCause, exists, makeFolder, recoverFolder, temporarySibling, writeFileAtomic} from './files.js';
 import {readTrainerState} from './trainer-state.js';
 
 const stepName = /^step-(\d{1,15})$/;
@@ -88,7 +88,7 @@ export async function addCheckpoint(
 	}
 
 	const name = `step-${step}`;
-	await writing(runFolder, () => mkdir(runFolder, {recursive: true}));
+	await writing(runFolder, () => makeFolder(runFolder));
 	await writeCheckpointFolder(path.join(runFolder, name), true, build);
 	await writing(runFolder, async () => {
 		await writeFileAtomic(path.join(runFolder, 'config.json'), toJson(description));

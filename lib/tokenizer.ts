@@ -1,8 +1,7 @@
 // Text to token ids and back, for the three kinds of tokenizers this package writes itself.
-import {mkdir} from 'node:fs/promises';
 import path from 'node:path';
 import {TokenizerError} from './errors.js';
-import {describeCause, readJsonFile, writeFileAtomic} from './files.js';
+import {describeCause, makeFolder, readJsonFile, writeFileAtomic} from './files.js';
 import {byteCodec} from './tokenizers/byte.js';
 import {createCharCodec, findLoneSurrogate, sortCharacters} from './tokenizers/char.js';
 import type {Codec, TokenizerKind} from './tokenizers/codec.js';
@@ -143,7 +142,7 @@ export class Tokenizer {
 	async save(folder: string): Promise<void> {
 		const file = path.join(folder, tokenizerFile);
 		try {
-			await mkdir(folder, {recursive: true});
+			await makeFolder(folder);
 			await writeFileAtomic(file, `${JSON.stringify(this.description, undefined, '\t')}\n`);
 		} catch (cause) {
 			throw new TokenizerError(`cannot write ${file}: ${describeCause(cause)}`, {cause});

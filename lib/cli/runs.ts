@@ -1,9 +1,9 @@
 // Run folders as the command line names, finds and protects them.
-import {mkdir, readdir, stat} from 'node:fs/promises';
+import {readdir, stat} from 'node:fs/promises';
 import path from 'node:path';
 import {isCheckpoint, writing} from '../checkpoint.js';
 import {CheckpointError} from '../errors.js';
-import {exists} from '../files.js';
+import {exists, makeFolder} from '../files.js';
 import {UsageError} from './exit.js';
 import {note} from './output.js';
 
@@ -37,7 +37,7 @@ export async function checkVacant(folder: string): Promise<void> {
 
 /** @throws CheckpointError when it cannot be made. */
 export async function createRunFolder(folder: string): Promise<void> {
-	await writing(folder, () => mkdir(folder, {recursive: true}));
+	await writing(folder, () => makeFolder(folder));
 }
 
 /**

@@ -1,8 +1,8 @@
 // Turns text files into a dataset on disk: train.bin, val.bin and meta.json.
-import {mkdir, rename, rm} from 'node:fs/promises';
+import {rename, rm} from 'node:fs/promises';
 import path from 'node:path';
 import {ConfigError, DataError, DllmError} from '../errors.js';
-import {describeCause, exists, syncPath, temporarySibling, writeFileAtomic} from '../files.js';
+import {describeCause, exists, makeFolder, syncPath, temporarySibling, writeFileAtomic} from '../files.js';
 import {Tokenizer, type TokenizerKind} from '../tokenizer.js';
 import {CharacterSet} from '../tokenizers/char.js';
 import {tokenizerKinds} from '../tokenizers/codec.js';
@@ -111,7 +111,7 @@ async function writeDataset(
 	const dtype = tokenDtype(tokenizer.vocabSize);
 	const paths = {train: path.join(output, datasetFiles.train), val: path.join(output, datasetFiles.val)};
 	const temporary = {train: temporarySibling(paths.train, 'tmp'), val: temporarySibling(paths.val, 'tmp')};
-	await mkdir(output, {recursive: true});
+	await makeFolder(output);
 	try {
 		const counts = await writeTokens(temporary, source, survey, tokenizer);
 		const meta: DatasetMeta = {

@@ -1,8 +1,8 @@
 // Prepares tiny shakespeare, nanoGPT's `shakespeare_char`: 65 characters, 1,003,854 + 111,540 tokens.
-import {mkdir, readFile} from 'node:fs/promises';
+import {readFile} from 'node:fs/promises';
 import path from 'node:path';
 import {DataError} from '../errors.js';
-import {describeCause, exists, writeFileAtomic} from '../files.js';
+import {describeCause, exists, makeFolder, writeFileAtomic} from '../files.js';
 import {prepareDataset} from './dataset.js';
 import {checkFingerprint, type DownloadOptions, download} from './download.js';
 import {defaultDataFolder, type PreparedDataset} from './meta.js';
@@ -66,7 +66,7 @@ async function downloadText(file: string, {url = shakespeareUrl, ...options}: Sh
 	}
 
 	try {
-		await mkdir(path.dirname(file), {recursive: true});
+		await makeFolder(path.dirname(file));
 		await writeFileAtomic(file, content);
 	} catch (cause) {
 		throw new DataError(`cannot write ${file}: ${describeCause(cause)}`, {cause});

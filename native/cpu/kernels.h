@@ -101,7 +101,6 @@ struct Kernels {
     const char* name;
 
     // ---- matrix product ----
-    int64_t tile_rows;
     int64_t panel_columns;
     // Panels hold `panel_columns` columns of b, row by row; the last one only as many whole vectors as it needs.
     void (*pack)(float* panels, Operand b, int64_t depth, int64_t columns);

@@ -18,7 +18,6 @@ template <class Isa>
 constexpr Kernels make_kernels(const char* name) {
     Kernels k{};
     k.name = name;
-    k.tile_rows = Isa::TILE_ROWS;
     k.panel_columns = PANEL_COLUMNS<Isa>;
     k.pack = pack<Isa>;
     k.product = product<Isa>;
