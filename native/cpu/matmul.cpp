@@ -61,40 +61,37 @@ ProductBlock block_of(const Product& p, int64_t row, int64_t rows, int64_t colum
     return block;
 }
 
-void run(const Kernels& kernels, const Product& p) {
+// Few rows: each unit packs its own columns, and none is packed twice.
+void run_by_columns(const Kernels& kernels, const Product& p, int64_t wanted_units) {
     const int64_t M = p.out.rows, N = p.out.cols, panel = kernels.panel_columns;
-    if (M == 0 || N == 0) return;
-    const int64_t row_units = ceil_div(M, ROWS_PER_UNIT), panels = ceil_div(N, panel);
-    const int64_t wanted = ceil_div(thread_limit() * UNITS_PER_THREAD, row_units);
-
-    // Few rows: each unit packs its own columns, and none is packed twice.
-    if (row_units == 1) {
-        const int64_t groups = std::min(wanted, panels);
-        parallel_for(groups, [&](int64_t group) {
-            const int64_t end = std::min(N, panels * (group + 1) / groups * panel);
-            for (int64_t column = panels * group / groups * panel; column < end; column += panel) {
-                const int64_t columns = std::min(panel, end - column);
-                for (int64_t first = 0; first < p.depth; first += DEPTH_BLOCK) {
-                    const int64_t depth = std::min(DEPTH_BLOCK, p.depth - first);
-                    float* packed = scratch(ScratchUse::own, DEPTH_BLOCK * panel);
-                    kernels.pack(packed, shifted(p.b, first, column), depth, columns);
-                    ProductBlock block = block_of(p, 0, M, column, columns, first, depth);
-                    block.panels = packed;
-                    kernels.product(block);
-                }
+    const int64_t panels = ceil_div(N, panel), groups = std::min(wanted_units, panels);
+    parallel_for(groups, [&](int64_t group) {
+        float* packed = scratch(ScratchUse::own, DEPTH_BLOCK * panel);
+        const int64_t end = std::min(N, panels * (group + 1) / groups * panel);
+        for (int64_t column = panels * group / groups * panel; column < end; column += panel) {
+            const int64_t columns = std::min(panel, end - column);
+            for (int64_t first = 0; first < p.depth; first += DEPTH_BLOCK) {
+                const int64_t depth = std::min(DEPTH_BLOCK, p.depth - first);
+                kernels.pack(packed, shifted(p.b, first, column), depth, columns);
+                ProductBlock block = block_of(p, 0, M, column, columns, first, depth);
+                block.panels = packed;
+                kernels.product(block);
             }
-        });
-        return;
-    }
+        }
+    });
+}
 
-    float* packed = scratch(ScratchUse::shared, DEPTH_BLOCK * ceil_div(std::min(N, COLUMNS_PER_CHUNK), panel) * panel);
+// Many rows: a chunk of the columns is packed once for all, then shared out as a grid of row units and panel groups.
+void run_by_grid(const Kernels& kernels, const Product& p, int64_t row_units, int64_t wanted_groups) {
+    const int64_t M = p.out.rows, N = p.out.cols, panel = kernels.panel_columns;
+    const int64_t widest_chunk = ceil_div(std::min(N, COLUMNS_PER_CHUNK), panel) * panel;
+    float* packed = scratch(ScratchUse::shared, DEPTH_BLOCK * widest_chunk);
     for (int64_t chunk = 0; chunk < N; chunk += COLUMNS_PER_CHUNK) {
-        const int64_t chunk_columns = std::min(COLUMNS_PER_CHUNK, N - chunk),
-                      chunk_panels = ceil_div(chunk_columns, panel);
-        const int64_t groups = std::min(wanted, chunk_panels);
+        const int64_t chunk_columns = std::min(COLUMNS_PER_CHUNK, N - chunk);
+        const int64_t panels = ceil_div(chunk_columns, panel), groups = std::min(wanted_groups, panels);
         for (int64_t first = 0; first < p.depth; first += DEPTH_BLOCK) {
             const int64_t depth = std::min(DEPTH_BLOCK, p.depth - first);
-            parallel_for(chunk_panels, [&](int64_t index) {
+            parallel_for(panels, [&](int64_t index) {
                 const int64_t column = index * panel;
                 kernels.pack(packed + column * depth, shifted(p.b, first, chunk + column), depth,
                              std::min(panel, chunk_columns - column));
@@ -102,13 +99,24 @@ void run(const Kernels& kernels, const Product& p) {
             parallel_for(row_units * groups, [&](int64_t index) {
                 const int64_t unit = index / groups, group = index % groups;
                 const int64_t row = M * unit / row_units, rows = M * (unit + 1) / row_units - row;
-                const int64_t column = chunk_panels * group / groups * panel;
-                const int64_t end = std::min(chunk_columns, chunk_panels * (group + 1) / groups * panel);
+                const int64_t column = panels * group / groups * panel;
+                const int64_t end = std::min(chunk_columns, panels * (group + 1) / groups * panel);
                 ProductBlock block = block_of(p, row, rows, chunk + column, end - column, first, depth);
                 block.panels = packed + column * depth;
                 kernels.product(block);
             });
         }
+    }
+}
+
+void run(const Kernels& kernels, const Product& p) {
+    if (p.out.count() == 0) return;
+    const int64_t row_units = ceil_div(p.out.rows, ROWS_PER_UNIT);
+    const int64_t wanted_groups = ceil_div(thread_limit() * UNITS_PER_THREAD, row_units);
+    if (row_units == 1) {
+        run_by_columns(kernels, p, wanted_groups);
+    } else {
+        run_by_grid(kernels, p, row_units, wanted_groups);
     }
 }
 

@@ -1,6 +1,7 @@
 // npm run bench -- NAME [options]: benchmarks, each a program of its own that times us against a peer in one run.
 const benchmarks = {
 	step: 'one `nano` training step against PyTorch (options: --rounds N, --steps N, --threads N, --json)',
+	startup: 'seconds until --help and until the first training step (options: --rounds N, --json)',
 };
 
 const [name] = process.argv.slice(2);

@@ -24,6 +24,8 @@ export async function run(args) {
 	const [rounds, steps, threads] = [values.rounds, values.steps, values.threads].map(Number);
 	process.env.DLLM_THREADS = String(threads); // read when the addon loads
 	const ours = await nativeSide();
+	const {listDevices} = await import('../../dist/lib/index.js');
+	const {path: instructionSet} = (await listDevices())[0].details;
 	const torch = new Peer('python3', [path.join(root, 'scripts', 'bench', 'torch_peer.py'), folder, String(threads)], {
 		OMP_NUM_THREADS: String(threads),
 		MKL_NUM_THREADS: String(threads),
@@ -47,7 +49,7 @@ export async function run(args) {
 		command: `npm run bench -- step --rounds ${rounds} --steps ${steps} --threads ${threads}`,
 		date: new Date().toISOString(),
 		processor: cpus()[0].model,
-		instructionSet: process.env.DLLM_CPU ?? 'best',
+		instructionSet,
 		node: process.version,
 		...versions,
 		largestLossDifference: difference,
