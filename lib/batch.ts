@@ -1,4 +1,5 @@
 // What `forward`, `lossAndGradients` and `step` are given: token ids with their targets, weights and attention.
+import {checkKeys} from './config/arguments.js';
 import {show} from './config/check.js';
 import {ConfigError} from './errors.js';
 import type {NativeAttention, NativeBatch} from './native-types.js';
@@ -36,6 +37,25 @@ export type Batch = {
 	readonly lengths?: Int32Array;
 };
 
+const batchKeys = [
+	'tokens',
+	'targets',
+	'lossWeights',
+	'batch',
+	'length',
+	'attention',
+	'positions',
+	'lengths',
+] as const satisfies readonly (keyof Batch)[];
+
+/** The keys of each kind of attention that is an object. */
+const attentionKeys = {
+	annealed: ['kind', 'openProbability', 'seed', 'step'],
+	block_causal: ['kind', 'blockLength'],
+	block_diffusion: ['kind', 'blockLength'],
+	explicit: ['kind', 'mask'],
+} as const;
+
 /**
  * Checks a batch's types and sizes; the values are checked natively.
  *
@@ -43,7 +63,7 @@ export type Batch = {
  * @throws ConfigError naming the field, what was found and what is accepted.
  */
 export function toNativeBatch(value: Batch, needsTargets: boolean): NativeBatch {
-	if (typeof value !== 'object' || value === null) reject('batch', value, 'an object with tokens, batch and length');
+	checkKeys('batch', value, batchKeys);
 	const {tokens, targets, lossWeights, batch, length, attention, positions, lengths} = value;
 	checkInteger('batch.batch', batch, 1);
 	checkInteger('batch.length', length, 1);
@@ -73,6 +93,8 @@ export function toNativeBatch(value: Batch, needsTargets: boolean): NativeBatch 
 function toNativeAttention(attention: Attention = 'full', batch: number, length: number): NativeAttention {
 	if (attention === 'full' || attention === 'causal') return {kind: attention};
 	const kind = typeof attention === 'object' && attention !== null ? attention.kind : attention;
+	if (typeof kind === 'string' && Object.hasOwn(attentionKeys, kind))
+		checkKeys('batch.attention', attention, attentionKeys[kind as keyof typeof attentionKeys]);
 	switch (attention?.kind) {
 		case 'annealed': {
 			const {openProbability, seed, step} = attention;

@@ -1,4 +1,5 @@
 // The configs of a model, a training run and a sampler: fills in defaults, checks that keys fit together, converts to native form.
+import {checkArgument} from './config/arguments.js';
 import {type Blame, check, withoutUndefined} from './config/check.js';
 import {
 	type Family,
@@ -80,6 +81,8 @@ function checkModel(config: ResolvedModelConfig, owner: Blame): void {
  */
 export function resolveTrainConfig(config: TrainConfig, model: {readonly contextLength: number}): ResolvedTrainConfig {
 	const owner = blame('TrainConfig');
+	const isModel = Number.isInteger(model?.contextLength);
+	checkArgument('the model of a TrainConfig', model, isModel, 'an object with its contextLength');
 	const {contextLength, minLearningRate, warmupSteps, ...given} = check(trainSchema, config, owner);
 	const {steps, learningRate} = given;
 	const resolved: ResolvedTrainConfig = {

@@ -1,4 +1,6 @@
 // The built-in corpus: short stories from a small probabilistic grammar, so that learning can be tried and checked offline.
+import {checkKeys, checkString} from './config/arguments.js';
+import {show} from './config/check.js';
 import {compile} from './corpus/compile.js';
 import {lists, rules} from './corpus/grammar.js';
 import {type Measure, measure} from './corpus/measure.js';
@@ -31,11 +33,13 @@ const story = compile(rules, lists);
  *
  * @throws {ConfigError} when seed or characters is not an integer in its range.
  */
-export function generateStories({seed, characters}: StoriesConfig): string {
+export function generateStories(config: StoriesConfig): string {
+	checkKeys('StoriesConfig', config, ['seed', 'characters'] satisfies (keyof StoriesConfig)[]);
+	const {seed, characters} = config;
 	if (!Number.isSafeInteger(seed) || seed < 0)
-		throw new ConfigError(`seed must be an integer in [0, 2^53), got ${seed}`);
+		throw new ConfigError(`seed must be an integer in [0, 2^53), got ${show(seed)}`);
 	if (!Number.isSafeInteger(characters) || characters < 1) {
-		throw new ConfigError(`characters must be a positive integer, got ${characters}`);
+		throw new ConfigError(`characters must be a positive integer, got ${show(characters)}`);
 	}
 
 	const random = new Random(seed);
@@ -73,6 +77,7 @@ export function generateStory(random: Random): {readonly text: string; readonly 
  * @throws {DataError} naming the position from which the text cannot be derived; also when a story is cut off.
  */
 export function logProbability(text: string): StoriesProbability {
+	checkString('the text', text);
 	let position = 0;
 	let total = 0;
 	let stories = 0;

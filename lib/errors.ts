@@ -35,7 +35,7 @@ export class CheckpointError extends DllmError {
 	}
 }
 
-/** A dataset or batch that cannot be used. */
+/** A dataset, or the text it is made from, that cannot be used. A wrong batch is a ConfigError. */
 export class DataError extends DllmError {
 	constructor(message: string, options?: ErrorOptions) {
 		super('ERR_DATA', message, options);

@@ -20,7 +20,19 @@ export {
 export {generateStories, logProbability, type StoriesConfig, type StoriesProbability} from './corpus.js';
 export {Dataset} from './dataset.js';
 export {type DeviceInfo, type DeviceName, type DType, listDevices} from './devices.js';
-export * from './errors.js';
+export {
+	AbortError,
+	CheckpointError,
+	ConfigError,
+	DataError,
+	DeviceError,
+	DisposedError,
+	DllmError,
+	type ErrorCode,
+	NativeError,
+	OutOfMemoryError,
+	TokenizerError,
+} from './errors.js';
 export {type CreateOptions, type LoadOptions, Model, type Parameter} from './model.js';
 export {type PrepareConfig, type PreparedDataset, prepareDataset} from './prepare.js';
 export {type Preset, type PresetName, presets} from './presets.js';
@@ -28,6 +40,7 @@ export {type Frame, type Sample, type SampleRequest, Sampler} from './sampler.js
 export {Tokenizer, type TokenizerDescription, type TokenizerKind} from './tokenizer.js';
 export {
 	type EvalStats,
+	type EvaluateOptions,
 	type Evaluation,
 	type FitOptions,
 	type ResumeOptions,

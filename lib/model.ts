@@ -1,6 +1,7 @@
 // A model: made from random weights or a checkpoint, and the forward and backward passes on it.
 import {type Batch, toNativeBatch} from './batch.js';
 import {type Checkpoint, fillCheckpoint, readCheckpoint, writeCheckpointFolder} from './checkpoint.js';
+import {checkArgument, checkBoolean, checkInstance, checkKeys, checkPath, checkString} from './config/arguments.js';
 import {show} from './config/check.js';
 import {type ModelConfig, type ResolvedModelConfig, resolveModelConfig, toNativeModelConfig} from './config.js';
 import {checkDType, chooseDevice, type DeviceName, type DType} from './devices.js';
@@ -10,7 +11,7 @@ import {nativeCall, nativeCallSync} from './native-call.js';
 import type {NativeModel} from './native-types.js';
 import {isPresetName, type PresetName, presets} from './presets.js';
 import {resolveCheckpoint} from './run-folder.js';
-import type {Tokenizer} from './tokenizer.js';
+import {Tokenizer} from './tokenizer.js';
 
 type DeviceOptions = {
 	/** @default 'auto', the best usable device */
@@ -35,6 +36,15 @@ export type LoadOptions = DeviceOptions & {
 	 */
 	readonly maskTokenId?: number;
 };
+
+const deviceKeys = ['device', 'dtype'] as const;
+const createKeys = [
+	...deviceKeys,
+	'seed',
+	'vocabSize',
+	'tokenizer',
+] as const satisfies readonly (keyof CreateOptions)[];
+const loadKeys = [...deviceKeys, 'maskTokenId'] as const satisfies readonly (keyof LoadOptions)[];
 
 /** Name and shape of a parameter, as in the family's published checkpoints. */
 export type Parameter = {readonly name: string; readonly shape: number[]};
@@ -87,14 +97,14 @@ export class Model {
 	 * @throws ConfigError, DeviceError, OutOfMemoryError.
 	 */
 	static async create(config: ModelConfig | PresetName, options: CreateOptions = {}): Promise<Model> {
+		checkKeys('the options of create', options, createKeys);
 		const {device: deviceName = 'auto', dtype: dtypeName = 'float32', seed = 0, tokenizer} = options;
-		if (!Number.isSafeInteger(seed) || seed < 0)
-			throw new ConfigError(`seed is ${show(seed)}; accepted: an integer of at least 0`);
+		checkArgument('seed', seed, Number.isSafeInteger(seed) && seed >= 0, 'an integer of at least 0');
+		if (tokenizer !== undefined) checkInstance('tokenizer', tokenizer, Tokenizer);
 		const given = typeof config === 'string' ? presetModel(config) : config;
-		const resolved = resolveModelConfig({
-			...given,
-			vocabSize: options.vocabSize ?? given?.vocabSize ?? tokenizer?.vocabSize,
-		});
+		checkArgument('the config', given, typeof given === 'object' && given !== null, 'a ModelConfig or a preset name');
+		const vocabSize = options.vocabSize ?? given.vocabSize ?? tokenizer?.vocabSize;
+		const resolved = resolveModelConfig({...given, vocabSize});
 		if (tokenizer && tokenizer.vocabSize > resolved.vocabSize) {
 			throw new ConfigError(
 				`ModelConfig: vocabSize is ${resolved.vocabSize}; accepted: at least the tokenizer's ${tokenizer.vocabSize}`,
@@ -114,6 +124,7 @@ export class Model {
 	 * @throws CheckpointError naming the file, the tensor or key, and the rule it broke; ConfigError, DeviceError, OutOfMemoryError.
 	 */
 	static async load(source: string, options: LoadOptions = {}): Promise<Model> {
+		checkKeys('the options of load', options, loadKeys);
 		const {device: deviceName = 'auto', dtype: dtypeName = 'float32', maskTokenId} = options;
 		const device = await chooseDevice(deviceName);
 		const dtype = checkDType(dtypeName, device);
@@ -137,6 +148,7 @@ export class Model {
 	 * @throws ConfigError for a name that is not among them.
 	 */
 	async parameter(name: string): Promise<Float32Array> {
+		checkString('the name of a parameter', name);
 		return nativeCall(() => this.#live().parameter(name));
 	}
 
@@ -167,7 +179,11 @@ export class Model {
 	 *
 	 * @throws CheckpointError when the folder exists and `overwrite` is not set, or when it cannot be written.
 	 */
-	async save(folder: string, {overwrite = false}: {readonly overwrite?: boolean} = {}): Promise<void> {
+	async save(folder: string, options: {readonly overwrite?: boolean} = {}): Promise<void> {
+		checkPath('the folder of a checkpoint', folder);
+		checkKeys('the options of save', options, ['overwrite']);
+		const {overwrite = false} = options;
+		checkBoolean('overwrite', overwrite);
 		this.#live();
 		await writeCheckpointFolder(folder, overwrite, temporary => this.#fill(temporary));
 	}

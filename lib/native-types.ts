@@ -142,7 +142,10 @@ export interface NativeTrainer {
 	readonly completedSteps: number;
 	step(dataset: NativeDataset): Promise<NativeStepStats>;
 	stepBatch(batch: NativeBatch): Promise<NativeStepStats>;
+	/** Rejects with ERR_ABORTED after abort(). */
 	evaluate(dataset: NativeDataset): Promise<{nll: number; standardError: number}>;
+	/** Ends the running evaluation, if there is one, between two batches. */
+	abort(): void;
 	/** Writes moments and counters as one .safetensors file at this path, fsynced. */
 	save(path: string): Promise<void>;
 	load(path: string): Promise<void>;

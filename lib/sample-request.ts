@@ -1,4 +1,5 @@
 // One sampling request: what a caller may give, checked against the model and made into tokens.
+import {checkInstance, checkKeys} from './config/arguments.js';
 import {show} from './config/check.js';
 import {planSampling, type ResolvedModelConfig, type ResolvedSampleConfig, type SamplePlan} from './config.js';
 import {ConfigError, TokenizerError} from './errors.js';
@@ -16,7 +17,7 @@ export type SampleRequest = {
 	readonly signal?: AbortSignal;
 };
 
-const keys = ['prompt', 'canvas', 'seed', 'signal'];
+const keys = ['prompt', 'canvas', 'seed', 'signal'] as const satisfies readonly (keyof SampleRequest)[];
 
 /** New tokens when neither the config nor a canvas says how many. */
 const DEFAULT_LENGTH = 128;
@@ -45,21 +46,13 @@ export function prepareRequest(
 }
 
 function checkRequest(request: SampleRequest): void {
-	if (typeof request !== 'object' || request === null || Array.isArray(request) || ArrayBuffer.isView(request)) {
-		throw new ConfigError(`the request is ${show(request)}; accepted: an object with the keys ${keys.join(', ')}`);
-	}
-
-	const unknown = Object.keys(request).find(key => !keys.includes(key));
-	if (unknown !== undefined)
-		throw new ConfigError(`the request has the unknown key ${show(unknown)}; accepted: ${keys.join(', ')}`);
+	checkKeys('the request', request, keys);
 	const {seed, signal} = request;
 	if (seed !== undefined && (!Number.isSafeInteger(seed) || seed < 0)) {
 		throw new ConfigError(`request.seed is ${show(seed)}; accepted: an integer of at least 0`);
 	}
 
-	if (signal !== undefined && !(signal instanceof AbortSignal)) {
-		throw new ConfigError(`request.signal is ${show(signal)}; accepted: an AbortSignal`);
-	}
+	if (signal !== undefined) checkInstance('request.signal', signal, AbortSignal);
 }
 
 function promptTokens(prompt: SampleRequest['prompt'] = [], model: Model): Int32Array {

@@ -1,12 +1,13 @@
 // Generates texts: prompts and canvases to tokens, all at once or step by step.
-import {show} from './config/check.js';
+import {checkArgument, checkInstance} from './config/arguments.js';
 import {type ResolvedSampleConfig, resolveSampleConfig, type SampleConfig, type SamplePlan} from './config.js';
-import {AbortError, ConfigError, DisposedError} from './errors.js';
+import {AbortError, DisposedError} from './errors.js';
 import {Model, nativeModelOf} from './model.js';
 import {loadNative} from './native.js';
 import {nativeCall} from './native-call.js';
 import type {NativeSampleRequest, NativeSampler} from './native-types.js';
 import {prepareRequest, type SampleRequest} from './sample-request.js';
+import type {Tokenizer} from './tokenizer.js';
 
 export type {SampleRequest} from './sample-request.js';
 
@@ -35,7 +36,7 @@ export type Frame = {
 	readonly confidences: Float32Array;
 	/** The canvas without the prompt. */
 	readonly tokens: Int32Array;
-	/** `tokens` as text, when the model has a tokenizer; a mask token is shown as █. */
+	/** `tokens` as text, when the model has a tokenizer; a mask token is shown as █, an id that the tokenizer lacks as U+FFFD. */
 	readonly text?: string;
 };
 
@@ -55,7 +56,7 @@ export class Sampler {
 
 	/** @throws ConfigError naming the key, what it got and what it takes. */
 	constructor(model: Model, config: SampleConfig = {}) {
-		if (!(model instanceof Model)) throw new ConfigError('Sampler: the first argument is not a Model');
+		checkInstance('the model of a Sampler', model, Model);
 		this.model = model;
 		this.config = resolveSampleConfig(config);
 	}
@@ -76,7 +77,7 @@ export class Sampler {
 	 */
 	async sampleBatch(requests: readonly SampleRequest[]): Promise<Sample[]> {
 		const begin = performance.now();
-		if (!Array.isArray(requests)) throw new ConfigError(`the requests are ${show(requests)}; accepted: an array`);
+		checkArgument('the list of requests', requests, Array.isArray(requests), 'an array');
 		const prepared = requests.map((request, index) => this.#prepare(request, index));
 		const signals = requests.flatMap(({signal}) => signal ?? []);
 		const results = new Map<Prepared, {tokens: Int32Array; forwardPasses: number}>();
@@ -170,8 +171,7 @@ export class Sampler {
 	#text(tokens: Int32Array): {text?: string} {
 		const {tokenizer, config} = this.model;
 		if (tokenizer === undefined) return {};
-		// a published model may use another of its ids as the mask than the tokenizer does
-		return {text: tokenizer.decode(tokens.map(id => (id === config.maskTokenId ? tokenizer.maskTokenId : id)))};
+		return {text: toText(tokens, tokenizer, config.maskTokenId)};
 	}
 }
 
@@ -186,6 +186,22 @@ function groupByPlan(requests: readonly Prepared[]): readonly Prepared[][] {
 	}
 
 	return [...groups.values()];
+}
+
+/**
+ * Tokens as text: █ for the model's mask token, which may be another id than the tokenizer's, and U+FFFD for ids that the
+ * tokenizer lacks, as models with a padded vocabulary have them.
+ */
+function toText(tokens: Int32Array, tokenizer: Tokenizer, maskTokenId: number): string {
+	let text = '';
+	let begin = 0;
+	for (const [index, id] of tokens.entries()) {
+		if (id !== maskTokenId && id < tokenizer.maskTokenId) continue;
+		text += `${tokenizer.decode(tokens.subarray(begin, index))}${id === maskTokenId ? '█' : '\uFFFD'}`;
+		begin = index + 1;
+	}
+
+	return text + tokenizer.decode(tokens.subarray(begin));
 }
 
 function throwIfAborted(signal: AbortSignal | undefined): void {

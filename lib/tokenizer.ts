@@ -1,5 +1,6 @@
 // Text to token ids and back, for the three kinds of tokenizers this package writes itself.
 import path from 'node:path';
+import {checkArgument, checkKeys, checkPath, checkString} from './config/arguments.js';
 import {TokenizerError} from './errors.js';
 import {describeCause, makeFolder, readJsonFile, writeFileAtomic} from './files.js';
 import {byteCodec} from './tokenizers/byte.js';
@@ -36,6 +37,7 @@ export class Tokenizer {
 	 * @throws {TokenizerError} when the text is empty or has a lone surrogate.
 	 */
 	static char(text: string): Tokenizer {
+		checkString('the text of a char tokenizer', text);
 		if (text === '') throw new TokenizerError('a char tokenizer needs a text with at least one character');
 		checkWellFormed(text);
 		return new Tokenizer(createCharCodec(sortCharacters(text)));
@@ -52,8 +54,17 @@ export class Tokenizer {
 		return new Tokenizer(await gpt2Codec);
 	}
 
-	/** The tokenizer of a checked description. */
+	/**
+	 * The tokenizer that a description was taken from.
+	 * @throws {TokenizerError} naming the key that is wrong.
+	 */
 	static async fromDescription(description: TokenizerDescription): Promise<Tokenizer> {
+		return Tokenizer.#parse(description, 'the description of a tokenizer');
+	}
+
+	static async #parse(value: unknown, name: string): Promise<Tokenizer> {
+		const {parseTokenizer} = await import('./tokenizers/schema.js');
+		const description = parseTokenizer(value, {name, fail: message => new TokenizerError(message)});
 		if (description.kind === 'char') return Tokenizer.char(description.characters);
 		return description.kind === 'byte' ? Tokenizer.byte() : Tokenizer.gpt2();
 	}
@@ -64,10 +75,9 @@ export class Tokenizer {
 	 * @throws {TokenizerError} naming the file and what is wrong with it.
 	 */
 	static async load(folder: string): Promise<Tokenizer> {
+		checkPath('the folder of a tokenizer', folder);
 		const file = path.join(folder, tokenizerFile);
-		const value = await readJsonFile(file, 'tokenizer', {error: TokenizerError});
-		const {parseTokenizer} = await import('./tokenizers/schema.js');
-		return Tokenizer.fromDescription(parseTokenizer(value, {name: file, fail: message => new TokenizerError(message)}));
+		return Tokenizer.#parse(await readJsonFile(file, 'tokenizer', {error: TokenizerError}), file);
 	}
 
 	get kind(): TokenizerKind {
@@ -102,6 +112,7 @@ export class Tokenizer {
 	 * @throws {TokenizerError} naming a character that a `char` tokenizer does not have, or a lone surrogate.
 	 */
 	encode(text: string): Int32Array {
+		checkString('the text to encode', text);
 		checkWellFormed(text);
 		return this.#codec.encode(text);
 	}
@@ -113,7 +124,12 @@ export class Tokenizer {
 	 * @param options.mask Shown for a mask token. @default '█' (U+2588)
 	 * @throws {TokenizerError} naming an id outside the vocabulary.
 	 */
-	decode(tokens: ArrayLike<number>, {mask = '█'}: {readonly mask?: string} = {}): string {
+	decode(tokens: ArrayLike<number>, options: {readonly mask?: string} = {}): string {
+		const isList = Array.isArray(tokens) || ArrayBuffer.isView(tokens);
+		checkArgument('the tokens to decode', tokens, isList, 'an array of ids');
+		checkKeys('the options of decode', options, ['mask']);
+		const {mask = '█'} = options;
+		checkString('mask', mask);
 		const {maskTokenId} = this;
 		let text = '';
 		let unmasked: number[] = [];
@@ -140,6 +156,7 @@ export class Tokenizer {
 	 * @throws {TokenizerError} when it cannot be written.
 	 */
 	async save(folder: string): Promise<void> {
+		checkPath('the folder of a tokenizer', folder);
 		const file = path.join(folder, tokenizerFile);
 		try {
 			await makeFolder(folder);

@@ -1,55 +1,23 @@
 // Trains a model: steps, the loop around them, the validation bound, and checkpoints that a run continues from.
 import {type Batch, toNativeBatch} from './batch.js';
-import {withoutUndefined} from './config/check.js';
+import {checkArgument, checkInstance, checkKeys, checkPath} from './config/arguments.js';
+import {changeConfig} from './config/resume.js';
 import {type ResolvedTrainConfig, resolveTrainConfig, type TrainConfig, toNativeTrainConfig} from './config.js';
-import {Dataset, nativeDatasetOf} from './dataset.js';
-import type {DeviceName, DType} from './devices.js';
-import {AbortError, CheckpointError, ConfigError, DisposedError, NativeError} from './errors.js';
+import {checkVocabulary, Dataset, nativeDatasetOf} from './dataset.js';
+import {AbortError, CheckpointError, DisposedError, NativeError} from './errors.js';
 import {fillWithModel, Model, nativeModelOf} from './model.js';
 import {loadNative} from './native.js';
-import {nativeCall} from './native-call.js';
-import type {NativeStepStats, NativeTrainer} from './native-types.js';
+import {abortableCall, nativeCall} from './native-call.js';
+import type {NativeTrainer} from './native-types.js';
 import {addCheckpoint, resolveCheckpoint} from './run-folder.js';
 import {readTrainerState, writeTrainerState} from './trainer-state.js';
+import type {EvalStats, EvaluateOptions, Evaluation, FitOptions, ResumeOptions, StepStats} from './trainer-types.js';
 
-/**
- * One optimizer step: its number from 1, the loss before the update, the global gradient norm before clipping, the learning
- * rate used, the tokens trained on and the seconds taken.
- */
-export type StepStats = {readonly kind: 'step'} & NativeStepStats;
+export type {EvalStats, EvaluateOptions, Evaluation, FitOptions, ResumeOptions, StepStats} from './trainer-types.js';
 
-/** A validation bound. */
-export type Evaluation = {
-	/** Upper bound of the negative log-likelihood in nats per token (the exact value for `next_token`). */
-	readonly nll: number;
-	/** The same in bits: nll / ln 2. */
-	readonly bitsPerToken: number;
-	/** exp(nll). */
-	readonly perplexity: number;
-	/** Of nll, over the evaluation's batches; NaN with a single one. */
-	readonly standardError: number;
-};
-
-/** An evaluation after a step of `fit`. */
-export type EvalStats = Evaluation & {readonly kind: 'eval'; readonly step: number; readonly seconds: number};
-
-export type FitOptions = {
-	/** Ends the loop between two steps with ERR_ABORTED; the trainer can be saved and continued. */
-	readonly signal?: AbortSignal;
-	/** Evaluated every `evalEvery` steps and after the last one. */
-	readonly validation?: Dataset;
-	/** Saved to every `saveEvery` steps and after the last one. */
-	readonly runFolder?: string;
-};
-
-export type ResumeOptions = {
-	/** @default 'auto', the best usable device */
-	readonly device?: DeviceName;
-	/** @default 'float32' */
-	readonly dtype?: DType;
-	/** Keys of the run's config to change, such as more `steps`; the continued run is then another one. */
-	readonly config?: TrainConfig;
-};
+const fitKeys = ['signal', 'validation', 'runFolder'] as const satisfies readonly (keyof FitOptions)[];
+const evaluateKeys = ['signal'] as const satisfies readonly (keyof EvaluateOptions)[];
+const resumeKeys = ['device', 'dtype', 'config'] as const satisfies readonly (keyof ResumeOptions)[];
 
 /** Trains a model: each step draws sequences, masks them, predicts the masked tokens and updates the weights. */
 export class Trainer {
@@ -67,7 +35,7 @@ export class Trainer {
 	 * @throws ConfigError naming the key, what it got and what it takes.
 	 */
 	constructor(model: Model, config: TrainConfig = {}) {
-		if (!(model instanceof Model)) throw new ConfigError('Trainer: the first argument is not a Model');
+		checkInstance('the model of a Trainer', model, Model);
 		this.model = model;
 		this.config = resolveTrainConfig(config, model.config);
 	}
@@ -78,12 +46,20 @@ export class Trainer {
 	 * @param folder A run folder (its latest checkpoint) or one of its checkpoints.
 	 * @throws CheckpointError naming the file and what is wrong with it; ConfigError, DeviceError, OutOfMemoryError.
 	 */
-	static async resume(folder: string, {device, dtype, config}: ResumeOptions = {}): Promise<Trainer> {
+	static async resume(folder: string, options: ResumeOptions = {}): Promise<Trainer> {
+		checkKeys('the options of resume', options, resumeKeys);
+		const {device, dtype, config = {}} = options;
+		checkArgument(
+			'config',
+			config,
+			typeof config === 'object' && config !== null,
+			'an object with keys of TrainConfig',
+		);
 		const checkpoint = await resolveCheckpoint(folder);
 		const {completedSteps, train, evaluation, optimizerPath} = await readTrainerState(checkpoint);
 		const model = await Model.load(checkpoint, {device, dtype});
 		try {
-			const trainer = new Trainer(model, {...train, ...withoutUndefined(config ?? {})});
+			const trainer = new Trainer(model, changeConfig(train, config));
 			await trainer.#exclusive(async native => {
 				await native.load(optimizerPath);
 				if (native.completedSteps !== completedSteps) {
@@ -114,9 +90,12 @@ export class Trainer {
 	 * One optimizer step: on `batchSize` sequences drawn from a dataset by (seed, step), or on a batch as it is, which bypasses
 	 * the objective.
 	 *
-	 * @throws ConfigError for a batch that does not fit the model; DataError for a dataset that is too short or has other ids.
+	 * @throws ConfigError for a batch that does not fit the model; DataError for a dataset that is too short or of
+	 * another vocabulary.
 	 */
 	async step(data: Batch | Dataset): Promise<StepStats> {
+		checkArgument('the data of step', data, typeof data === 'object' && data !== null, 'a Dataset or a batch');
+		if (data instanceof Dataset) checkVocabulary(data, this.model);
 		return this.#exclusive(async native => {
 			const work =
 				data instanceof Dataset ? native.step(nativeDatasetOf(data)) : native.stepBatch(toNativeBatch(data, true));
@@ -131,10 +110,15 @@ export class Trainer {
 	 *
 	 * @throws AbortError when the signal ends it; NativeError when the loss or the gradient is no longer finite.
 	 */
-	async *fit(
-		dataset: Dataset,
-		{signal, validation, runFolder}: FitOptions = {},
-	): AsyncGenerator<StepStats | EvalStats, void, void> {
+	async *fit(dataset: Dataset, options: FitOptions = {}): AsyncGenerator<StepStats | EvalStats, void, void> {
+		checkInstance('the data of fit', dataset, Dataset);
+		checkKeys('the options of fit', options, fitKeys);
+		const {signal, validation, runFolder} = options;
+		if (signal !== undefined) checkInstance('signal', signal, AbortSignal);
+		if (validation !== undefined) checkInstance('validation', validation, Dataset);
+		if (runFolder !== undefined) checkPath('runFolder', runFolder);
+		checkVocabulary(dataset, this.model);
+		if (validation !== undefined) checkVocabulary(validation, this.model);
 		const {steps, evalEvery, saveEvery} = this.config;
 		const isDue = (every: number) => this.#completedSteps >= steps || (every > 0 && this.#completedSteps % every === 0);
 		while (this.#completedSteps < steps) {
@@ -145,7 +129,7 @@ export class Trainer {
 			yield stats;
 			if (validation && isDue(evalEvery)) {
 				const begin = performance.now();
-				const evaluation = await this.evaluate(validation);
+				const evaluation = await this.evaluate(validation, {signal});
 				yield {kind: 'eval', step: stats.step, ...evaluation, seconds: (performance.now() - begin) / 1000};
 			}
 
@@ -157,12 +141,18 @@ export class Trainer {
 	 * The validation bound: `evalBatches` batches of 64 windows, always the same windows and masks for the same data, times
 	 * stratified, never cut to a random length.
 	 *
-	 * @throws DataError for a dataset that is too short or has ids outside the vocabulary.
+	 * @throws DataError for a dataset that is too short or of another vocabulary; AbortError after `signal` or `dispose()`.
 	 */
-	async evaluate(dataset: Dataset): Promise<Evaluation> {
-		if (!(dataset instanceof Dataset)) throw new ConfigError('evaluate: the first argument is not a Dataset');
+	async evaluate(dataset: Dataset, options: EvaluateOptions = {}): Promise<Evaluation> {
+		checkInstance('the data of evaluate', dataset, Dataset);
+		checkKeys('the options of evaluate', options, evaluateKeys);
+		const {signal} = options;
+		if (signal !== undefined) checkInstance('signal', signal, AbortSignal);
+		checkVocabulary(dataset, this.model);
 		return this.#exclusive(async native => {
-			const {nll, standardError} = await native.evaluate(nativeDatasetOf(dataset));
+			const {nll, standardError} = await abortableCall(native, signal, 'the evaluation', () =>
+				native.evaluate(nativeDatasetOf(dataset)),
+			);
 			this.#evaluation = {step: this.#completedSteps, nll, standardError};
 			return {nll, bitsPerToken: nll / Math.LN2, perplexity: Math.exp(nll), standardError};
 		});
@@ -175,6 +165,7 @@ export class Trainer {
 	 * @throws CheckpointError when it cannot be written.
 	 */
 	async save(runFolder: string): Promise<void> {
+		checkPath('runFolder', runFolder);
 		await this.#exclusive(async native => {
 			const {model, config, completedSteps} = this;
 			const isCurrent = this.#evaluation?.step === completedSteps && Number.isFinite(this.#evaluation.nll);
@@ -194,12 +185,17 @@ export class Trainer {
 		});
 	}
 
-	/** Frees the optimizer's memory, as `Model.dispose` does; the model stays usable. */
+	/** Frees the optimizer's memory, as `Model.dispose` does, and ends a running evaluation; the model stays usable. */
 	dispose(): void {
 		if (this.#disposed) return;
 		this.#disposed = true;
 		// a trainer whose creation failed has nothing to free, and its error was reported by the call that needed it
-		this.#native?.then(native => native.dispose()).catch(() => {});
+		this.#native
+			?.then(native => {
+				native.abort();
+				native.dispose();
+			})
+			.catch(() => {});
 	}
 
 	[Symbol.dispose](): void {

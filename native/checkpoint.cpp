@@ -2,7 +2,7 @@
 #include "checkpoint.h"
 
 #include "error.h"
-#include "safetensors.h"
+#include "parameter_names.h"
 
 #include <algorithm>
 #include <charconv>
@@ -28,13 +28,14 @@ bool is_known_buffer(std::string_view name) {
     return false;
 }
 
-void read_parameter(float* buffer, const SafetensorsFile& file, const std::string& name, const Parameter& parameter) {
+const TensorEntry& find_tensor(const SafetensorsFile& file, const std::string& name,
+                               const std::vector<int64_t>& shape) {
     const TensorEntry* entry = file.find(name);
     if (entry == nullptr) fail(ErrorCode::checkpoint, file.path() + ": tensor " + name + " is missing");
-    if (entry->shape != parameter.shape)
+    if (entry->shape != shape)
         fail(ErrorCode::checkpoint, file.path() + ": tensor " + name + " has shape " + shape_text(entry->shape) +
-                                        "; the configuration asks for " + shape_text(parameter.shape));
-    file.read_f32(*entry, buffer + parameter.offset);
+                                        "; the configuration asks for " + shape_text(shape));
+    return *entry;
 }
 
 std::vector<TensorSource> sources(const std::string& prefix, const float* buffer, const ParameterTable& table) {
@@ -44,41 +45,40 @@ std::vector<TensorSource> sources(const std::string& prefix, const float* buffer
     return result;
 }
 
-// A tied head may be stored all the same; it must then be the embedding.
-void check_tied_head(const float* buffer, const SafetensorsFile& file, const ParameterTable& table) {
-    const TensorEntry* head = file.find("lm_head.weight");
-    if (head == nullptr) return;
-    const Parameter& embedding = table.parameters.front();
-    if (head->shape != embedding.shape)
-        fail(ErrorCode::checkpoint, file.path() + ": tensor lm_head.weight has shape " + shape_text(head->shape) +
-                                        "; a tied head asks for " + shape_text(embedding.shape));
-    std::vector<float> values(static_cast<size_t>(embedding.count));
-    file.read_f32(*head, values.data());
-    if (std::memcmp(values.data(), buffer + embedding.offset, values.size() * sizeof(float)) != 0)
-        fail(ErrorCode::checkpoint, file.path() + ": tensor lm_head.weight differs from " + embedding.name +
-                                        ", but the configuration ties the head to the embedding");
-}
-
 }  // namespace
 
-void read_weights(float* buffer, const std::string& path, const ParameterTable& table, const ModelConfig& config) {
-    const SafetensorsFile file(path);
-    std::fill(buffer, buffer + table.size, 0.0f);
-    const bool prefixed =
-        config.naming == Naming::gpt2 && file.find(std::string(GPT2_PREFIX) + table.parameters.front().name) != nullptr;
-    const std::string prefix = prefixed ? std::string(GPT2_PREFIX) : "";
+WeightsFile::WeightsFile(const std::string& path, const ParameterTable& table, const ModelConfig& config)
+    : file_(path) {
+    if (config.naming == Naming::gpt2 &&
+        file_.find(std::string(GPT2_PREFIX) + table.parameters.front().name) != nullptr)
+        prefix_ = GPT2_PREFIX;
     std::set<std::string, std::less<>> known;
     for (const Parameter& parameter : table.parameters) {
-        read_parameter(buffer, file, prefix + parameter.name, parameter);
-        known.insert(prefix + parameter.name);
+        find_tensor(file_, prefix_ + parameter.name, parameter.shape);
+        known.insert(prefix_ + parameter.name);
     }
-    if (config.tied_head) {
-        check_tied_head(buffer, file, table);
-        known.insert("lm_head.weight");
+    const std::string head = ParameterNames(config.naming).head + ".weight";
+    if (config.tied_head && file_.find(head) != nullptr) {
+        find_tensor(file_, head, table.parameters.front().shape);
+        known.insert(tied_head_ = head);
     }
-    for (const TensorEntry& entry : file.tensors())
+    for (const TensorEntry& entry : file_.tensors())
         if (!known.contains(entry.name) && !is_known_buffer(entry.name))
             fail(ErrorCode::checkpoint, path + ": tensor " + entry.name + " is not part of the configured model");
+}
+
+void WeightsFile::read(float* buffer, const ParameterTable& table) const {
+    std::fill(buffer, buffer + table.size, 0.0f);
+    for (const Parameter& parameter : table.parameters)
+        file_.read_f32(*file_.find(prefix_ + parameter.name), buffer + parameter.offset);
+    if (tied_head_.empty()) return;
+    // A tied head may be stored all the same; it must then be the embedding.
+    const Parameter& embedding = table.parameters.front();
+    std::vector<float> head(static_cast<size_t>(embedding.count));
+    file_.read_f32(*file_.find(tied_head_), head.data());
+    if (std::memcmp(head.data(), buffer + embedding.offset, head.size() * sizeof(float)) != 0)
+        fail(ErrorCode::checkpoint, file_.path() + ": tensor " + tied_head_ + " differs from " + embedding.name +
+                                        ", but the configuration ties the head to the embedding");
 }
 
 void write_weights(const std::string& path, const float* buffer, const ParameterTable& table) {
@@ -97,8 +97,10 @@ int64_t read_trainer_state(float* first_moment, float* second_moment, const std:
                            const ParameterTable& table) {
     const SafetensorsFile file(path);
     for (const Parameter& parameter : table.parameters) {
-        read_parameter(first_moment, file, "first_moment." + parameter.name, parameter);
-        read_parameter(second_moment, file, "second_moment." + parameter.name, parameter);
+        const TensorEntry& first = find_tensor(file, "first_moment." + parameter.name, parameter.shape);
+        const TensorEntry& second = find_tensor(file, "second_moment." + parameter.name, parameter.shape);
+        file.read_f32(first, first_moment + parameter.offset);
+        file.read_f32(second, second_moment + parameter.offset);
     }
     const auto found = file.metadata.find("completed_steps");
     const std::string text = found == file.metadata.end() ? "" : found->second;

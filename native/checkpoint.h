@@ -3,6 +3,7 @@
 
 #include "backend.h"
 #include "parameters.h"
+#include "safetensors.h"
 
 #include <cstdint>
 #include <string>
@@ -10,10 +11,22 @@
 
 namespace dllm {
 
-// Reads every parameter of the table into a host buffer of table.size floats. A `transformer.` prefix and the buffers
-// that published files carry beside the weights are accepted. Throws ERR_CHECKPOINT naming the file, the tensor and
-// the rule it broke.
-void read_weights(float* buffer, const std::string& path, const ParameterTable& table, const ModelConfig& config);
+// The weights of one model in a .safetensors file. A `transformer.` prefix and the buffers that published files carry
+// beside the weights are accepted.
+class WeightsFile {
+public:
+    // Opens the file and checks that it has exactly the table's tensors, before any memory is taken for them. Throws
+    // ERR_CHECKPOINT naming the file, the tensor and the rule it broke.
+    WeightsFile(const std::string& path, const ParameterTable& table, const ModelConfig& config);
+
+    // Fills a host buffer of table.size floats.
+    void read(float* buffer, const ParameterTable& table) const;
+
+private:
+    SafetensorsFile file_;
+    std::string prefix_;
+    std::string tied_head_;  // name of a stored copy of the embedding, or empty
+};
 
 void write_weights(const std::string& path, const float* buffer, const ParameterTable& table);
 

@@ -10,7 +10,8 @@ namespace dllm {
 namespace {
 
 constexpr int64_t MAX_HEAD_WIDTH = 128;
-constexpr int64_t MAX_SIZE = int64_t(1) << 24;  // of any one dimension
+constexpr int64_t MAX_SIZE = int64_t(1) << 24;     // of any one dimension
+constexpr int64_t MAX_CONTEXT = int64_t(1) << 20;  // bounds the table of rotary angles
 
 void reject(const char* key, const std::string& found, const std::string& accepted) {
     fail(ErrorCode::config, std::string(key) + " is " + found + "; accepted: " + accepted);
@@ -38,8 +39,8 @@ void validate(const ModelConfig& config) {
     check_range("kvHeads", config.kv_heads, 1, config.heads);
     check_range("width", config.width, 1, MAX_SIZE);
     check_range("mlpWidth", config.mlp_width, 1, MAX_SIZE);
-    check_range("vocabSize", config.vocab_size, 1, MAX_SIZE);
-    check_range("contextLength", config.context_length, 1, MAX_SIZE);
+    check_range("vocabSize", config.vocab_size, 2, MAX_SIZE);  // the mask token and another one
+    check_range("contextLength", config.context_length, 1, MAX_CONTEXT);
     check_range("maskTokenId", config.mask_token_id, 0, config.vocab_size - 1);
     if (config.width % config.heads != 0)
         reject("width", std::to_string(config.width), "a multiple of heads (" + std::to_string(config.heads) + ")");

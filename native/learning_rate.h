@@ -5,7 +5,8 @@
 
 namespace dllm {
 
-// step counts from 0. Warm-up rises linearly to the peak; cosine then falls to the minimum at the last step.
+// step counts from 0. Warm-up rises linearly to the peak; cosine then falls towards the minimum, which
+// it would reach one step after the last.
 double learning_rate(const LearningRateConfig& config, int64_t step);
 
 }  // namespace dllm

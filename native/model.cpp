@@ -5,8 +5,6 @@
 #include "error.h"
 #include "workspace.h"
 
-#include <numeric>
-
 namespace dllm {
 namespace {
 
@@ -17,21 +15,25 @@ const ModelConfig& validated(const ModelConfig& config) {
 
 }  // namespace
 
-Model::Model(std::unique_ptr<Backend> backend, const ModelConfig& config, uint64_t seed)
-    : backend_(std::move(backend)), config_(validated(config)), table_(make_parameter_table(config_)),
+Model::Model(std::unique_ptr<Backend> backend, const ModelConfig& config)
+    : backend_(std::move(backend)), config_(config), table_(make_parameter_table(config_)),
       arena_(Arena::lay_out(*backend_, [this](Arena& arena) { weights_ = arena.take(1, table_.size); })),
-      transformer_(*backend_, config_, table_) {
+      transformer_(*backend_, config_, table_) {}
+
+Model::Model(std::unique_ptr<Backend> backend, const ModelConfig& config, uint64_t seed)
+    : Model(std::move(backend), validated(config)) {
     std::vector<float> values(static_cast<size_t>(table_.size));
     initialize_parameters(values.data(), table_, seed);
     backend_->upload(weights_, values.data());
 }
 
 Model::Model(std::unique_ptr<Backend> backend, const ModelConfig& config, const std::string& weights_path)
-    : backend_(std::move(backend)), config_(validated(config)), table_(make_parameter_table(config_)),
-      arena_(Arena::lay_out(*backend_, [this](Arena& arena) { weights_ = arena.take(1, table_.size); })),
-      transformer_(*backend_, config_, table_) {
+    : Model(std::move(backend), config, WeightsFile(weights_path, make_parameter_table(validated(config)), config)) {}
+
+Model::Model(std::unique_ptr<Backend> backend, const ModelConfig& config, const WeightsFile& file)
+    : Model(std::move(backend), config) {
     std::vector<float> values(static_cast<size_t>(table_.size));
-    read_weights(values.data(), weights_path, table_, config_);
+    file.read(values.data(), table_);
     backend_->upload(weights_, values.data());
 }
 

@@ -8,13 +8,13 @@
 #include "parameters.h"
 #include "transformer.h"
 
-#include <map>
 #include <memory>
-#include <span>
 #include <string>
 #include <vector>
 
 namespace dllm {
+
+class WeightsFile;
 
 class Model {
 public:
@@ -47,6 +47,10 @@ public:
     void save(const std::string& path) const;
 
 private:
+    // Memory only; the weights are not set.
+    Model(std::unique_ptr<Backend> backend, const ModelConfig& config);
+    Model(std::unique_ptr<Backend> backend, const ModelConfig& config, const WeightsFile& file);
+
     std::unique_ptr<Backend> backend_;
     ModelConfig config_;
     ParameterTable table_;

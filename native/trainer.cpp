@@ -100,11 +100,12 @@ StepStats Trainer::update(const Batch& batch, double begin) {
     return {++completed_steps_, loss, norm, rate, batch.batch * batch.length, now() - begin};
 }
 
-Evaluation Trainer::evaluate(const Dataset& dataset) const {
+Evaluation Trainer::evaluate(const Dataset& dataset, const std::atomic<bool>& aborted) const {
     const int64_t batches = config_.eval_batches;
     Workspace& space = workspace(EVAL_BATCH_SIZE, config_.context_length, Pass::inference);
     double sum = 0, square_sum = 0;
     for (int64_t index = 0; index < batches; index++) {
+        if (aborted) fail(ErrorCode::aborted, "the evaluation was aborted");
         const Batch batch = evaluation_batch(config_, model_->config(), dataset, index);
         space.load(batch);
         model_->transformer().forward(model_->weights(), space);

@@ -8,6 +8,7 @@
 #include "model.h"
 #include "workspace.h"
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -36,8 +37,8 @@ public:
     StepStats step(const Dataset& dataset);
     // One optimizer step on a batch as it is; the objective is not used.
     StepStats step(const Batch& batch);
-    // Validation bound: fixed windows, stratified times, no random length.
-    Evaluation evaluate(const Dataset& dataset) const;
+    // Validation bound: fixed windows, stratified times, no random length. Throws ERR_ABORTED once `aborted` is set.
+    Evaluation evaluate(const Dataset& dataset, const std::atomic<bool>& aborted) const;
 
     int64_t completed_steps() const { return completed_steps_; }
     const TrainConfig& config() const { return config_; }

@@ -10,9 +10,10 @@ Transformer::Transformer(Backend& backend, const ModelConfig& config, const Para
     if (config.positions != PositionKind::rotary) return;
     const int64_t P = config.context_length, D = config.head_width();
     std::vector<float> values(static_cast<size_t>(P * D));
-    for (int64_t position = 0; position < P; position++) {
-        for (int64_t i = 0; i < D / 2; i++) {
-            const double angle = double(position) * std::pow(config.rotary_theta, -2.0 * double(i) / double(D));
+    for (int64_t i = 0; i < D / 2; i++) {
+        const double frequency = std::pow(config.rotary_theta, -2.0 * double(i) / double(D));
+        for (int64_t position = 0; position < P; position++) {
+            const double angle = double(position) * frequency;
             values[size_t(position * D + i)] = float(std::cos(angle));
             values[size_t(position * D + D / 2 + i)] = float(std::sin(angle));
         }
@@ -76,9 +77,8 @@ void Transformer::mlp_forward(Tensor out, Tensor weights, Workspace& workspace, 
 }
 
 void Transformer::forward(Tensor weights, Workspace& workspace) const {
-    Tensor& first = config_.layers > 0 ? workspace.layers.front().input : workspace.output;
-    backend_.embedding_forward(first, workspace.tokens, workspace.positions, table_.token_embedding.in(weights),
-                               table_.position_embedding.in(weights));
+    backend_.embedding_forward(workspace.layers.front().input, workspace.tokens, workspace.positions,
+                               table_.token_embedding.in(weights), table_.position_embedding.in(weights));
     for (int64_t l = 0; l < config_.layers; l++) {
         const Tensor out = l + 1 < config_.layers ? workspace.layers[size_t(l + 1)].input : workspace.output;
         attention_forward(weights, workspace, l);

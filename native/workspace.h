@@ -58,7 +58,6 @@ public:
 
     bool fits(int64_t batch, int64_t length) const { return batch <= max_batch_ && batch * length <= max_rows_; }
     size_t bytes() const { return arena_.bytes() + mask_arena_.bytes(); }
-    Pass pass() const { return pass_; }
 
     // Uploads a batch and shapes every tensor to it. The batch must fit and be valid.
     void load(const Batch& batch);

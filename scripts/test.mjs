@@ -154,7 +154,7 @@ async function testNative(title, folder, sanitize, choosePaths) {
 }
 
 const slow = process.argv.includes('--slow');
-const ready = (await attempt(() => build({werror: true}))) && (await attempt(compile));
+const ready = (await attempt(() => build())) && (await attempt(compile));
 if (slow) {
 	await testNative('Native tests, thread sanitizer', 'tests-thread-sanitized', 'thread', ([cpu]) => [{cpu}]);
 } else {

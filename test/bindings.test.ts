@@ -64,6 +64,7 @@ test.serial('exports what native-types.ts declares', async t => {
 		step: true,
 		stepBatch: true,
 		evaluate: true,
+		abort: true,
 		save: true,
 		load: true,
 		dispose: true,

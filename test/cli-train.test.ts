@@ -1,4 +1,5 @@
 // The command line at work: train, sample, eval and resume, as a user runs them one after the other.
+import {existsSync} from 'node:fs';
 import {mkdir, readdir, readFile, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
@@ -113,9 +114,11 @@ for (const [name, exitCode] of [
 
 test.serial('a second Ctrl-C exits at once, and the folder can be used again', async t => {
 	const cwd = await textFolder(t);
-	// an evaluation of minutes, in which the first Ctrl-C waits
-	const args = train('--out', 'run', '--eval-every', '1', '--eval-batches', '1000000');
-	const {code} = await runCli(args, {cwd, signal: {name: 'SIGINT', after: 'step    1/', again: 900}});
+	// steps of seconds, the second of which the first Ctrl-C waits for
+	const size = ['--layers=2', '--heads=8', '--width=768', '--context-length=96', '--batch-size=48'];
+	const signal = {name: 'SIGINT', after: 'step    1/', again: 700} as const;
+	const {code, stderr} = await runCli(train('--out', 'run', ...size), {cwd, signal});
+	t.regex(stderr, /^Ctrl-C: finishing the step and saving; once more stops at once\n$/);
 	t.is(code, 130);
 	t.false((await readdir(path.join(cwd, 'run'))).includes('latest'));
 	t.is((await runCli(train('--out', 'run', '--steps', '1'), {cwd})).code, 0);
@@ -169,6 +172,18 @@ test.serial('flags win over the config file, which wins over the preset', async 
 	});
 });
 
+test.serial("a preset's warm-up keeps its share of the steps, unless it is given", async t => {
+	const cwd = await textFolder(t);
+	for (const [out, steps, flags] of [
+		['share', 3, []],
+		['given', 7, ['--warmup-steps', '7']],
+	] as const) {
+		const args = train('--out', out, '--preset', 'nano', '--steps', '60', '--eval-every', '0', ...flags);
+		t.is((await runCli(args, {cwd})).code, 0);
+		t.like(await readJson(cwd, out, 'config.json'), {train: {warmupSteps: steps}});
+	}
+});
+
 test.serial('a wrong key in the config file is named, with the nearest that exists', async t => {
 	const cwd = await textFolder(t);
 	await writeFile(path.join(cwd, 'config.json'), '{"batchsize": 3}');
@@ -220,6 +235,66 @@ test.serial('data that does not fit is refused before the first step', async t =
 	t.regex(changed.stderr, /has changed since the run was trained on it/);
 });
 
+test.serial('a text too short for two parts is named, with what it has and needs', async t => {
+	const cwd = await textFolder(t);
+	t.is((await runCli(train('--out', 'run', '--steps', '1'), {cwd})).code, 0);
+	await writeFile(path.join(cwd, 'empty.txt'), '');
+	await writeFile(path.join(cwd, 'one.txt'), 't');
+	for (const args of [
+		['train', '--out', 'new', ...tinyFlags],
+		['train', '--resume', 'run', '--steps', '2'],
+		['eval', '--model', 'run'],
+	]) {
+		const empty = await runCli([...args, '--input', 'empty.txt'], {cwd});
+		t.is(empty.code, 1);
+		t.is(empty.stderr, 'error: cannot read empty.txt: it is empty\n');
+		const one = await runCli([...args, '--input', 'one.txt'], {cwd});
+		t.is(one.code, 1);
+		t.is(
+			one.stderr,
+			'error: the held-out tenth of one.txt has 1 token; accepted: at least the context length, 16 ' +
+				'(a longer text, or a smaller --context-length)\n',
+		);
+		const single = await runCli([...args, '--input', 'one.txt', '--context-length', '1'], {cwd});
+		t.is(single.code, 1);
+		t.regex(single.stderr, /^error: the training part of one\.txt has 0 tokens; accepted: .*, 1 \(/);
+	}
+
+	t.false((await readdir(cwd)).includes('new'));
+	t.is((await runCli(['prepare', 'text.txt', '--out', 'folder'], {cwd})).code, 0);
+	const long = await runCli(['train', '--data', 'folder', '--out', 'new', '--context-length', '97'], {cwd});
+	t.regex(long.stderr, /^error: the held-out tenth of folder has 96 tokens; accepted: .*, 97 \(/);
+});
+
+test.serial('a file and the dataset prepared from it hold out the same characters', async t => {
+	const cwd = await textFolder(t);
+	// tokens of very different lengths, and characters of one to four bytes: a tenth of one is not a tenth of another
+	const text = `${'internationalization '.repeat(60)}${'\u{1F600}\u00E9 x1 '.repeat(70)}`;
+	await writeFile(path.join(cwd, 'mixed.txt'), text);
+	for (const kind of ['gpt2', 'char', 'byte']) {
+		const prepared = await runCli(['prepare', 'mixed.txt', '--tokenizer', kind, '--out', `data-${kind}`, '--json'], {
+			cwd,
+		});
+		t.is(prepared.code, 0, prepared.stderr);
+		const flags = ['--steps', '1', ...tinyFlags, '--json'];
+		const fromFolder = await runCli(['train', '--data', `data-${kind}`, '--out', `folder-${kind}`, ...flags], {cwd});
+		const fromFile = await runCli(
+			['train', '--input', 'mixed.txt', '--tokenizer', kind, '--out', `file-${kind}`, ...flags],
+			{cwd},
+		);
+		t.is(fromFile.code, 0, fromFile.stderr);
+		const losses = [fromFolder, fromFile].map(({stdout}) =>
+			parseLines(stdout)
+				.filter(({kind}) => kind === 'step' || kind === 'eval')
+				.map(({loss, nll}) => loss ?? nll),
+		);
+		t.deepEqual(losses[0], losses[1], kind);
+		const evaluated = await runCli(['eval', '--model', `file-${kind}`, '--input', 'mixed.txt'], {cwd});
+		const heldOut = /\((\S+) tokens\)/.exec(evaluated.stdout)?.[1];
+		t.is(heldOut, String(parseLines(prepared.stdout)[0]!.valTokens), kind);
+	}
+});
+
 test.serial('a prepared dataset trains, and the run knows it', async t => {
 	const cwd = await textFolder(t);
 	t.is((await runCli(['prepare', 'text.txt', '--tokenizer', 'byte', '--out', 'bytes'], {cwd})).code, 0);
@@ -242,3 +317,32 @@ test.serial('a reader that goes away ends the run quietly, with what was learned
 	t.notRegex(stderr, /EPIPE|Error/);
 	t.regex(await readFile(path.join(cwd, 'run', 'latest'), 'utf8'), /^step-\d+\n$/);
 });
+
+const fullDevice = '/dev/full';
+
+(existsSync(fullDevice) ? test.serial : test.serial.skip)(
+	'output that cannot be written ends a run as an error, with what was learned saved',
+	async t => {
+		const cwd = await textFolder(t);
+		for (const flags of [[], ['--json']]) {
+			const out = `run${flags.length}`;
+			const {code, stderr} = await runCli(train('--out', out, '--steps', '2000', ...flags), {
+				cwd,
+				outputFile: fullDevice,
+			});
+			t.is(code, 1);
+			t.regex(
+				stderr,
+				/^error: cannot write standard output: no space left on the device\nsaved step \d+ to \S+; to continue: .*\n$/,
+			);
+			t.regex(await readFile(path.join(cwd, out, 'latest'), 'utf8'), /^step-\d+\n$/);
+		}
+
+		for (const flags of [[], ['--watch'], ['--json']]) {
+			const args = ['sample', '--model', 'run0', '--length=4', '--steps=2', ...flags];
+			const {code, stderr} = await runCli(args, {cwd, outputFile: fullDevice});
+			t.is(code, 1);
+			t.is(stderr, 'error: cannot write standard output: no space left on the device\n');
+		}
+	},
+);

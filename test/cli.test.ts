@@ -1,6 +1,8 @@
 // The command line without training: help, exit codes, messages, info and prepare.
+import {existsSync} from 'node:fs';
 import {cp, mkdir, readdir, readFile, symlink, writeFile} from 'node:fs/promises';
 import path from 'node:path';
+import {pathToFileURL} from 'node:url';
 import test from 'ava';
 import {packageRoot, parseLines, runCli, textFolder, tinyFlags} from './support/cli.js';
 import {temporaryFolder} from './support/folders.js';
@@ -33,7 +35,7 @@ for (const command of commands) {
 	});
 }
 
-test.serial('every key of a config is a flag, in both spellings', async t => {
+test.serial('every key of a config is a flag, in every spelling', async t => {
 	const {stdout} = await runCli(['train', '--help']);
 	for (const flag of ['steps', 'batch-size', 'learning-rate-schedule', 'betas', 'save-keep', 'min-time', 'kv-heads']) {
 		t.regex(stdout, new RegExp(`^ {2}--${flag} <`, 'm'));
@@ -42,6 +44,12 @@ test.serial('every key of a config is a flag, in both spellings', async t => {
 	const {stderr} = await runCli(['train', '--batch_size', 'many']);
 	t.regex(stderr, /--batch-size .*'many' is invalid\. It takes an integer from 1 to/);
 	t.regex((await runCli(['train', '--batch_size=0'])).stderr, /--batch-size .*'0' is invalid/);
+	t.regex((await runCli(['train', '--batchSize=0'])).stderr, /--batch-size .*'0' is invalid/);
+	t.regex(
+		(await runCli(['train', '--learningRateSchedule', 'up'])).stderr,
+		/--learning-rate-schedule .*'up' is invalid/,
+	);
+	t.regex((await runCli(['train', '--batchSise', '3'])).stderr, /unknown option '--batchSise'/);
 });
 
 test.serial('--version prints the version of the package', async t => {
@@ -86,6 +94,40 @@ test.serial('a failure is one line; DLLM_DEBUG adds the stack', async t => {
 	t.deepEqual(await readdir(cwd), []);
 	t.regex((await runCli(args, {cwd, env: {DLLM_DEBUG: '1'}})).stderr, /DataError: .*\n +at /);
 });
+
+for (const [title, failure] of [
+	['an error that no command catches', "throw new Error('lost')"],
+	['a rejected promise that nobody waits for', "void Promise.reject(new Error('lost'))"],
+] as const) {
+	test.serial(`${title} is one line`, async t => {
+		const preload = path.join(await temporaryFolder(t), 'preload.mjs');
+		await writeFile(
+			preload,
+			`const {stdout} = process;
+			const write = stdout.write;
+			stdout.write = (...args) => {
+				setImmediate(() => { ${failure}; });
+				return write.apply(stdout, args);
+			};`,
+		);
+		const env = {NODE_OPTIONS: `--import ${pathToFileURL(preload).href}`};
+		const {code, stderr} = await runCli(['info', '--json'], {env});
+		t.is(code, 1);
+		t.is(stderr, 'error: lost\n');
+		t.regex((await runCli(['info'], {env: {...env, DLLM_DEBUG: '1'}})).stderr, /^error: lost\nError: lost\n +at /);
+	});
+}
+
+const fullDevice = '/dev/full';
+const testFull = existsSync(fullDevice) ? test.serial : test.serial.skip;
+
+for (const args of [['info'], ['info', '--json'], ['--help']]) {
+	testFull(`output that cannot be written is one line: ${args.join(' ')}`, async t => {
+		const {code, stderr} = await runCli(args, {outputFile: fullDevice});
+		t.is(code, 1);
+		t.is(stderr, 'error: cannot write standard output: no space left on the device\n');
+	});
+}
 
 test.serial('a text that is not UTF-8 is refused, and taken as bytes', async t => {
 	const cwd = await temporaryFolder(t);

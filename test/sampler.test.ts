@@ -171,7 +171,11 @@ const wrongRequests: readonly (readonly [SampleConfig, SampleRequest, RegExp])[]
 	[{blockLength: 2}, {canvas: [mask, 1, mask]}, /blockLength is 2; accepted: a divisor of the length \(3\)/],
 	[{}, {seed: 1.5}, /request\.seed is 1\.5/],
 	[{}, {signal: 'x' as never}, /request\.signal is "x"; accepted: an AbortSignal/],
-	[{}, {promt: 'x'} as never, /unknown key "promt"; accepted: prompt, canvas, seed, signal/],
+	[
+		{},
+		{promt: 'x'} as never,
+		/the request: unknown key "promt"\. Did you mean "prompt"\? Accepted keys: prompt, canvas, seed, signal/,
+	],
 	[{}, 'the cat' as never, /the request is "the cat"; accepted: an object/],
 ];
 
@@ -186,10 +190,13 @@ for (const [config, request, message] of wrongRequests) {
 test('refuses wrong configs and arguments at once', async t => {
 	const {model} = await tinySampler();
 	fails(t, () => new Sampler(model, {length: 4, steps: 5}), {code: 'ERR_CONFIG', message: /steps is 5/});
-	fails(t, () => new Sampler({} as never), {code: 'ERR_CONFIG', message: /not a Model/});
+	fails(t, () => new Sampler({} as never), {
+		code: 'ERR_CONFIG',
+		message: /model of a Sampler is \{\}; accepted: a Model/,
+	});
 	await rejects(t, () => new Sampler(model).sampleBatch({} as never), {
 		code: 'ERR_CONFIG',
-		message: /the requests are \{\}/,
+		message: /the list of requests is \{\}; accepted: an array/,
 	});
 });
 

@@ -119,10 +119,13 @@ test('refuses datasets that do not fit the model', async t => {
 	});
 	await rejects(t, () => trainer.evaluate(Dataset.fromTokens(new Array(30).fill(99))), {
 		...data,
-		message: /is 99; the model's vocabulary/,
+		message: /is 99, at place 0; the model's vocabulary/,
 	});
 	await rejects(t, () => trainer.step({} as never), {code: 'ERR_CONFIG', message: /batch\.batch is missing/});
-	await rejects(t, () => trainer.evaluate({} as never), {code: 'ERR_CONFIG', message: /not a Dataset/});
+	await rejects(t, () => trainer.evaluate({} as never), {
+		code: 'ERR_CONFIG',
+		message: /data of evaluate is \{\}; accepted: a Dataset/,
+	});
 	t.is(trainer.completedSteps, 0);
 });
 
@@ -141,7 +144,10 @@ test('stops a run whose loss is no longer finite', async t => {
 });
 
 test('refuses wrong arguments at once', async t => {
-	fails(t, () => new Trainer({} as never), {code: 'ERR_CONFIG', message: /not a Model/});
+	fails(t, () => new Trainer({} as never), {
+		code: 'ERR_CONFIG',
+		message: /model of a Trainer is \{\}; accepted: a Model/,
+	});
 	const model = await Model.create(tinyModel);
 	fails(t, () => new Trainer(model, {steps: -1}), {code: 'ERR_CONFIG', message: /steps is -1/});
 	fails(t, () => new Trainer(model, {contextLength: 25}), {code: 'ERR_CONFIG', message: /at most the model's 24/});

@@ -2,7 +2,6 @@
 import path from 'node:path';
 import type {Command} from 'commander';
 import type {TrainConfig} from '../config.js';
-import {Dataset} from '../dataset.js';
 import type {DeviceName} from '../devices.js';
 import {ConfigError} from '../errors.js';
 import {exists} from '../files.js';
@@ -15,9 +14,8 @@ import {readDataRecord} from './data-record.js';
 import {UsageError} from './exit.js';
 import {addConfigFlags, configFromFlags, parseDevice} from './flags.js';
 import {formatBound, formatCount, print, printJson} from './output.js';
-import {openFolder, openRecord} from './run-data.js';
+import {openFile, openFolder, openRecord, type RunData} from './run-data.js';
 import {newestRun} from './runs.js';
-import {readTextFile, splitTokens} from './text-data.js';
 
 type EvalFlags = Readonly<Record<string, unknown>> & {
 	readonly model?: string;
@@ -53,8 +51,9 @@ async function evaluate(flags: EvalFlags): Promise<void> {
 	const trained = await readTrainConfig(await resolveCheckpoint(source));
 	await using model = await Model.load(source, {device: flags.device});
 	if (!model.tokenizer) throw new ConfigError(`${source} has no tokenizer, so it cannot be evaluated on text`);
-	const {validation, description} = await openHeldOut(flags, source, model.tokenizer);
 	await using trainer = new Trainer(model, {...trained, ...given});
+	const {contextLength} = trainer.config;
+	const {validation, description} = await openData(flags, source, model.tokenizer, contextLength);
 	const {nll, bitsPerToken, perplexity, standardError} = await trainer.evaluate(validation);
 	if (flags.json) {
 		printJson({nll, bitsPerToken, perplexity, standardError});
@@ -72,19 +71,16 @@ async function readTrainConfig(checkpoint: string): Promise<TrainConfig> {
 	return {objective, contextLength};
 }
 
-async function openHeldOut(
+async function openData(
 	{input, data}: EvalFlags,
 	source: string,
 	tokenizer: Tokenizer,
-): Promise<{readonly validation: Dataset; readonly description: string}> {
-	if (data !== undefined) return openFolder(data, tokenizer);
-	if (input !== undefined) {
-		const {validation} = splitTokens(tokenizer, input, (await readTextFile(input)).bytes);
-		return {validation: Dataset.fromTokens(validation), description: input};
-	}
-
+	contextLength: number,
+): Promise<RunData> {
+	if (data !== undefined) return openFolder(data, tokenizer, {contextLength});
+	if (input !== undefined) return openFile(input, tokenizer, {contextLength});
 	const record = await readDataRecord(source);
-	if (record) return openRecord(record, tokenizer);
+	if (record) return openRecord(record, tokenizer, contextLength);
 	throw new UsageError(
 		`${source} does not say what it was trained on; name a text with --input or a dataset with --data`,
 	);

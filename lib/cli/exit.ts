@@ -29,6 +29,15 @@ export function reportError(error: unknown): number {
 	return error instanceof UsageError ? exitCodes.usage : exitCodes.failed;
 }
 
+/** What no command has caught ends the process as every other error does. Call once, before anything is run. */
+export function handleUncaught(): void {
+	// without a listener of its own, a rejected promise that nobody waits for comes here too
+	process.on('uncaughtException', error => {
+		reportError(error);
+		process.exit(exitCodes.failed);
+	});
+}
+
 /** npm passes on a Ctrl-C that the terminal has sent to us already: one key press arrives twice. */
 const SAME_REQUEST_MS = 500;
 

@@ -3,7 +3,7 @@
 import {readFileSync} from 'node:fs';
 import process from 'node:process';
 import {Command, CommanderError} from 'commander';
-import {exitCodes, reportError} from './exit.js';
+import {exitCodes, handleUncaught, reportError} from './exit.js';
 import {handleClosedOutput} from './output.js';
 import {normalizeFlags} from './spelling.js';
 
@@ -59,5 +59,8 @@ async function main(args: readonly string[]): Promise<number> {
 	}
 }
 
+handleUncaught();
 handleClosedOutput();
-process.exitCode = await main(process.argv.slice(2));
+const exitCode = await main(process.argv.slice(2));
+// output that could not be written has set it
+process.exitCode ||= exitCode;

@@ -2,25 +2,41 @@
 import process from 'node:process';
 import type {WriteStream} from 'node:tty';
 import {styleText} from 'node:util';
+import {describeCause} from '../files.js';
 import type {Evaluation} from '../trainer.js';
-import {exitCodes} from './exit.js';
+import {exitCodes, reportError} from './exit.js';
 
 type Style = Parameters<typeof styleText>[0];
 
-let onClosed = (): void => process.exit(exitCodes.ok);
+let onClosed = (exitCode: number): void => process.exit(exitCode);
+let isClosed = false;
 
-/** A reader that goes away (`| head`) ends the command without a message. Call once, before anything is printed. */
+/**
+ * A reader that goes away (`| head`) ends the command without a message; output that cannot be written for another
+ * reason, such as a full disk, ends it as an error. Call once, before anything is printed.
+ */
 export function handleClosedOutput(): void {
 	for (const stream of [process.stdout, process.stderr]) {
 		stream.on('error', (error: NodeJS.ErrnoException) => {
-			if (error.code !== 'EPIPE') throw error;
-			onClosed();
+			if (isClosed) return; // every further line fails as well
+			isClosed = true;
+			if (error.code === 'EPIPE') {
+				onClosed(exitCodes.ok);
+				return;
+			}
+
+			process.exitCode = exitCodes.failed; // also when the command has nothing left to do
+			if (stream === process.stdout) {
+				reportError(new Error(`cannot write standard output: ${describeCause(error)}`, {cause: error}));
+			}
+
+			onClosed(exitCodes.failed);
 		});
 	}
 }
 
-/** Replaces the immediate exit, for commands that have something to save first. */
-export function whenOutputCloses(handler: () => void): void {
+/** Replaces the immediate exit with this code, for commands that have something to save first. */
+export function whenOutputCloses(handler: (exitCode: number) => void): void {
 	onClosed = handler;
 }
 

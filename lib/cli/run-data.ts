@@ -25,16 +25,28 @@ export type RunData = {
 /** As much text as tiny shakespeare has. */
 const stories = {kind: 'stories', seed: 0, characters: 1_100_000} as const;
 
-/** @param tokenizer The model's, or the kind of a new one. */
+/** What opening data takes, wherever it is from. */
+export type DataNeeds = {
+	/** The fewest tokens that each part must have: a window of the run. */
+	readonly contextLength: number;
+	/** What the data was when the run was trained on it. */
+	readonly expected?: DataRecord;
+};
+
+/**
+ * @param tokenizer The model's, or the kind of a new one.
+ * @throws DataError when a part is shorter than the context length.
+ */
 export async function openFile(
 	file: string,
 	tokenizer: Tokenizer | TokenizerKind,
-	expected?: DataRecord,
+	{contextLength, expected}: DataNeeds,
 ): Promise<RunData> {
 	const {bytes, sha256} = await readTextFile(file);
 	checkUnchanged({kind: 'file', path: file, sha256}, expected);
 	const usedTokenizer = typeof tokenizer === 'string' ? await createTokenizer(tokenizer, file, bytes) : tokenizer;
 	const {train, validation} = splitTokens(usedTokenizer, file, bytes);
+	checkLengths({train, validation}, file, contextLength);
 	return {
 		train: Dataset.fromTokens(train),
 		validation: Dataset.fromTokens(validation),
@@ -46,9 +58,13 @@ export async function openFile(
 
 /**
  * @param tokenizer The model's, when there is one already.
- * @throws DataError when the dataset was encoded with another one.
+ * @throws DataError when the dataset was encoded with another one, or a part is shorter than the context length.
  */
-export async function openFolder(folder: string, tokenizer?: Tokenizer, expected?: DataRecord): Promise<RunData> {
+export async function openFolder(
+	folder: string,
+	tokenizer: Tokenizer | undefined,
+	{contextLength, expected}: DataNeeds,
+): Promise<RunData> {
 	const {name, source, tokenizer: description} = await readMeta(folder);
 	checkUnchanged({kind: 'folder', path: folder, sha256: source.sha256}, expected);
 	if (tokenizer && !isDeepStrictEqual(tokenizer.description, description)) {
@@ -58,19 +74,28 @@ export async function openFolder(folder: string, tokenizer?: Tokenizer, expected
 		);
 	}
 
+	const train = await Dataset.open(folder, {split: 'train'});
+	const validation = await Dataset.open(folder, {split: 'val'});
+	checkLengths({train, validation}, folder, contextLength);
 	return {
-		train: await Dataset.open(folder, {split: 'train'}),
-		validation: await Dataset.open(folder, {split: 'val'}),
+		train,
+		validation,
 		tokenizer: tokenizer ?? (await Tokenizer.fromDescription(description)),
 		record: {kind: 'folder', path: path.resolve(folder), sha256: source.sha256},
 		description: `${name} in ${folder}`,
 	};
 }
 
-function openStories(record: Extract<DataRecord, {kind: 'stories'}>, tokenizer?: Tokenizer): RunData {
-	const text = generateStories(record);
+function openStories(
+	record: Extract<DataRecord, {kind: 'stories'}>,
+	tokenizer: Tokenizer | undefined,
+	{contextLength}: DataNeeds,
+): RunData {
+	const {seed, characters} = record;
+	const text = generateStories({seed, characters});
 	const usedTokenizer = tokenizer ?? Tokenizer.char(text);
 	const {train, validation} = splitTokens(usedTokenizer, 'the built-in corpus', Buffer.from(text));
+	checkLengths({train, validation}, 'the built-in corpus', contextLength);
 	return {
 		train: Dataset.fromTokens(train),
 		validation: Dataset.fromTokens(validation),
@@ -81,7 +106,7 @@ function openStories(record: Extract<DataRecord, {kind: 'stories'}>, tokenizer?:
 }
 
 /** Tiny shakespeare from an earlier `prepare` or its download; without a network, and saying so, the built-in corpus. */
-export async function openDefault(): Promise<RunData> {
+export async function openDefault(needs: DataNeeds): Promise<RunData> {
 	const folder = defaultDataFolder('shakespeare_char');
 	if (!(await exists(path.join(folder, 'meta.json')))) {
 		note(`downloading tiny shakespeare (1.1 MB) to ${folder}`);
@@ -93,20 +118,35 @@ export async function openDefault(): Promise<RunData> {
 			note(
 				`${error.message}.\ntiny shakespeare is not available; training on the built-in corpus of generated stories instead`,
 			);
-			return openStories(stories);
+			return openStories(stories, undefined, needs);
 		}
 	}
 
-	return openFolder(folder);
+	return openFolder(folder, undefined, needs);
 }
 
 /**
  * The data of an earlier run.
  * @throws DataError when it is not what the run was trained on.
  */
-export async function openRecord(record: DataRecord, tokenizer: Tokenizer): Promise<RunData> {
-	if (record.kind === 'stories') return openStories(record, tokenizer);
-	return (record.kind === 'file' ? openFile : openFolder)(record.path, tokenizer, record);
+export async function openRecord(record: DataRecord, tokenizer: Tokenizer, contextLength: number): Promise<RunData> {
+	if (record.kind === 'stories') return openStories(record, tokenizer, {contextLength});
+	return (record.kind === 'file' ? openFile : openFolder)(record.path, tokenizer, {contextLength, expected: record});
+}
+
+/** Before the first step, so that a run never fails at its first evaluation. The held-out part, the shorter one, comes first. */
+function checkLengths(
+	{train, validation}: Readonly<Record<'train' | 'validation', {readonly length: number}>>,
+	source: string,
+	contextLength: number,
+): void {
+	for (const [part, {length}] of Object.entries({'held-out tenth': validation, 'training part': train})) {
+		if (length >= contextLength) continue;
+		throw new DataError(
+			`the ${part} of ${source} has ${length} ${length === 1 ? 'token' : 'tokens'}; ` +
+				`accepted: at least the context length, ${contextLength} (a longer text, or a smaller --context-length)`,
+		);
+	}
 }
 
 function checkUnchanged(found: Exclude<DataRecord, {kind: 'stories'}>, expected: DataRecord | undefined): void {

@@ -1,4 +1,4 @@
-// Reads a text file as tokens and holds out its last tenth, as nanoGPT does; train and eval split the same way.
+// Reads a text file as tokens and holds out its last tenth, as nanoGPT and `prepare` do; train and eval split the same way.
 import {isUtf8} from 'node:buffer';
 import {createHash} from 'node:crypto';
 import {readFile, stat} from 'node:fs/promises';
@@ -43,13 +43,33 @@ export async function createTokenizer(kind: TokenizerKind, file: string, bytes: 
 	return kind === 'gpt2' ? Tokenizer.gpt2() : Tokenizer.char(decodeText(file, bytes));
 }
 
-/** The tokens of a file: those before floor(0.9 * count) to train on, the rest held out. */
+/**
+ * The tokens of a file: its first floor(0.9 * count) characters to train on, the rest held out, each encoded as a text of its
+ * own. For the `byte` tokenizer, bytes are its characters.
+ */
 export function splitTokens(
 	tokenizer: Tokenizer,
 	file: string,
 	bytes: Buffer,
 ): {readonly train: Int32Array; readonly validation: Int32Array} {
+	if (tokenizer.kind === 'gpt2') {
+		const text = decodeText(file, bytes);
+		const end = trainEnd(text);
+		return {train: tokenizer.encode(text.slice(0, end)), validation: tokenizer.encode(text.slice(end))};
+	}
+
+	// one token for each character
 	const tokens = tokenizer.kind === 'byte' ? Int32Array.from(bytes) : tokenizer.encode(decodeText(file, bytes));
 	const count = Math.floor(0.9 * tokens.length);
 	return {train: tokens.subarray(0, count), validation: tokens.subarray(count)};
+}
+
+/** Where the held-out characters begin, in UTF-16 code units; characters are code points. */
+function trainEnd(text: string): number {
+	let count = 0;
+	for (const _ of text) count++;
+	let left = Math.floor(0.9 * count);
+	let end = 0;
+	for (; left > 0; left--) end += text.codePointAt(end)! > 0xffff ? 2 : 1;
+	return end;
 }

@@ -2,11 +2,11 @@
 import path from 'node:path';
 import type {TrainConfig} from '../config.js';
 import {chooseDevice} from '../devices.js';
-import {CheckpointError, DataError} from '../errors.js';
+import {CheckpointError} from '../errors.js';
 import {Model} from '../model.js';
 import {type Preset, type PresetName, presets} from '../presets.js';
 import {resolveCheckpoint} from '../run-folder.js';
-import type {Tokenizer} from '../tokenizer.js';
+import type {Tokenizer, TokenizerKind} from '../tokenizer.js';
 import {Trainer} from '../trainer.js';
 import {readDataRecord, writeDataRecord} from './data-record.js';
 import {type Interruption, UsageError} from './exit.js';
@@ -41,7 +41,6 @@ export async function startRun(flags: TrainOptions, interruption: Interruption):
 
 	const run = flags.resume === undefined ? await newRun(request) : await resumedRun(flags.resume, request);
 	try {
-		checkLengths(run);
 		interruption.throwIfRequested();
 		await createRunFolder(run.folder);
 		await writeDataRecord(run.folder, run.data.record);
@@ -56,17 +55,18 @@ async function newRun({options, model: givenModel, train}: Request): Promise<Run
 	const device = await chooseDevice(options.device ?? 'auto');
 	const presetName: PresetName = options.preset ?? (device === 'cpu' ? 'nano' : 'baby');
 	const preset: Preset = presets[presetName];
+	const contextLength = train.contextLength ?? givenModel.contextLength ?? presets[presetName].model.contextLength;
 	const folder = options.out ?? defaultRunFolder(presetName);
 	await checkVacant(folder);
 	const {vocabSize: fixedVocabSize, ...presetModel} = preset.model;
 	const kind = options.tokenizer ?? (fixedVocabSize === undefined ? 'char' : 'gpt2');
-	const data = (await openNamed(options, kind)) ?? (await openDefault());
+	const data = (await openNamed(options, kind, contextLength)) ?? (await openDefault({contextLength}));
 	const model = await Model.create(
 		{...presetModel, ...givenModel},
 		{device: options.device, seed: train.seed ?? 0, tokenizer: data.tokenizer},
 	);
 	try {
-		const trainer = new Trainer(model, {...preset.train, ...scaleRecipe(preset.train, train), ...train});
+		const trainer = new Trainer(model, {...preset.train, ...scaleWarmup(preset.train, train), ...train});
 		return withDisposal(folder, data, trainer, `new run, preset ${presetName}`);
 	} catch (error) {
 		model.dispose();
@@ -74,17 +74,10 @@ async function newRun({options, model: givenModel, train}: Request): Promise<Run
 	}
 }
 
-/**
- * A preset's warm-up and final learning rate are meant for its own steps and peak: when only those are changed, they keep
- * their share of them.
- */
-function scaleRecipe(preset: TrainConfig, {steps, learningRate}: TrainConfig): TrainConfig {
-	const {warmupSteps, minLearningRate} = preset;
-	const share = (part: number, whole = part, value = whole) => (part * value) / whole;
-	return {
-		...(warmupSteps && {warmupSteps: Math.max(1, Math.round(share(warmupSteps, preset.steps, steps)))}),
-		...(minLearningRate && {minLearningRate: share(minLearningRate, preset.learningRate, learningRate)}),
-	};
+/** A preset's warm-up is meant for its own number of steps: when only that is changed, the warm-up keeps its share of it. */
+function scaleWarmup({warmupSteps, steps: presetSteps}: TrainConfig, {steps}: TrainConfig): TrainConfig {
+	if (!warmupSteps || presetSteps === undefined || steps === undefined) return {};
+	return {warmupSteps: Math.max(1, Math.round((warmupSteps * steps) / presetSteps))};
 }
 
 async function resumedRun(source: string, {options, model, train}: Request): Promise<Run> {
@@ -105,7 +98,9 @@ async function resumedRun(source: string, {options, model, train}: Request): Pro
 	try {
 		const {tokenizer} = trainer.model;
 		if (!tokenizer) throw new CheckpointError(`${checkpoint} has no tokenizer, so no text can be trained on`);
-		const data = (await openNamed(options, tokenizer)) ?? (await openRecorded(source, tokenizer));
+		const {contextLength} = trainer.config;
+		const data =
+			(await openNamed(options, tokenizer, contextLength)) ?? (await openRecorded(source, tokenizer, contextLength));
 		return withDisposal(folder, data, trainer, `continuing after step ${trainer.completedSteps}`);
 	} catch (error) {
 		trainer.model.dispose();
@@ -115,29 +110,19 @@ async function resumedRun(source: string, {options, model, train}: Request): Pro
 
 async function openNamed(
 	{input, data}: RunOptions,
-	tokenizer: Tokenizer | RunOptions['tokenizer'],
+	tokenizer: Tokenizer | TokenizerKind,
+	contextLength: number,
 ): Promise<RunData | undefined> {
-	if (input !== undefined) return openFile(input, tokenizer ?? 'char');
-	if (data !== undefined) return openFolder(data, typeof tokenizer === 'object' ? tokenizer : undefined);
+	if (input !== undefined) return openFile(input, tokenizer, {contextLength});
+	if (data !== undefined)
+		return openFolder(data, typeof tokenizer === 'object' ? tokenizer : undefined, {contextLength});
 	return undefined;
 }
 
-async function openRecorded(source: string, tokenizer: Tokenizer): Promise<RunData> {
+async function openRecorded(source: string, tokenizer: Tokenizer, contextLength: number): Promise<RunData> {
 	const record = await readDataRecord(source);
-	if (record) return openRecord(record, tokenizer);
+	if (record) return openRecord(record, tokenizer, contextLength);
 	throw new UsageError(`${source} does not say what it was trained on; name it with --input or --data`);
-}
-
-/** Before the first step, so that a run never fails at its first evaluation. */
-function checkLengths({data, trainer}: Run): void {
-	const {contextLength} = trainer.config;
-	for (const [part, {length}] of Object.entries({'training part': data.train, 'held-out tenth': data.validation})) {
-		if (length >= contextLength) continue;
-		throw new DataError(
-			`the ${part} of ${data.description} has ${length} tokens; accepted: at least the context length, ${contextLength} ` +
-				'(a longer text, or a smaller --context-length)',
-		);
-	}
 }
 
 function withDisposal(folder: string, data: RunData, trainer: Trainer, title: string): Run {

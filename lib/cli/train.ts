@@ -4,7 +4,7 @@ import {type Command, Option} from 'commander';
 import {AbortError} from '../errors.js';
 import {presets} from '../presets.js';
 import {tokenizerKinds} from '../tokenizers/codec.js';
-import {exitCodes, InterruptedError, Interruption} from './exit.js';
+import {InterruptedError, Interruption} from './exit.js';
 import {addConfigFlags, parseDevice} from './flags.js';
 import {Metrics} from './metrics.js';
 import {isTerminal, note, whenOutputCloses} from './output.js';
@@ -16,7 +16,7 @@ import {type Run, startRun, type TrainOptions} from './train-start.js';
 const examples = `
 Without flags it trains on tiny shakespeare, with a preset that fits the device.
 A --config file is JSON with the keys of the training flags in camelCase, and preset, model (an object with the keys of
-the model flags), input, data, tokenizer, device and out; flags win. --batch_size is --batch-size.
+the model flags), input, data, tokenizer, device and out; flags win. --batch_size and --batchSize are --batch-size.
 
 Examples:
   dllm-native train --input book.txt --out runs/book
@@ -52,7 +52,7 @@ async function train(options: TrainOptions): Promise<void> {
 	using interruption = new Interruption(name =>
 		note(`${isTerminal(process.stderr) ? '\n' : ''}${name}: finishing the step and saving; once more stops at once`),
 	);
-	whenOutputCloses(() => interruption.request(exitCodes.ok));
+	whenOutputCloses(exitCode => interruption.request(exitCode));
 	await using run = await startRun(options, interruption);
 	using metrics = await Metrics.open(run.folder, run.trainer.completedSteps);
 	const report = new TrainReport(run, {json: options.json ?? false, metrics});

@@ -11,11 +11,16 @@ export type Blame = {
 	readonly fail: Fail;
 };
 
-/** The value with its defaults filled in. Throws what `fail` makes of the first thing that is wrong. */
+/**
+ * The value with its defaults filled in. Throws what `fail` makes of the first thing that is wrong; of an unknown key if there
+ * is one, because a misspelt key is missing too.
+ */
 export function check<S extends z.ZodType>(schema: S, value: unknown, {name, fail}: Blame): z.output<S> {
 	const result = schema.safeParse(value, {reportInput: true});
 	if (result.success) return result.data;
-	throw fail(`${name}: ${describeIssue(result.error.issues[0]!, rootNode(schema), value)}`);
+	const {issues} = result.error;
+	const issue = issues.find(({code}) => code === 'unrecognized_keys') ?? issues[0]!;
+	throw fail(`${name}: ${describeIssue(issue, rootNode(schema), value)}`);
 }
 
 /** An explicit undefined means that a key is not given: it must not replace a default. */
@@ -31,7 +36,8 @@ function describeIssue(issue: z.core.$ZodIssue, root: Node, value: unknown): str
 	return `${key} is ${found === undefined ? 'missing' : show(found)}; accepted: ${accepts(node)}`;
 }
 
-function describeUnknownKey(key: string, path: readonly PropertyKey[], known: readonly string[]): string {
+/** What is said of a key that is not among the known ones. */
+export function describeUnknownKey(key: string, path: readonly PropertyKey[], known: readonly string[]): string {
 	const nearest = nearestKey(key, known);
 	const hint = nearest === undefined ? '' : ` Did you mean ${JSON.stringify(nearest)}?`;
 	const place = path.length === 0 ? '' : ` in ${keyText(path)}`;
@@ -56,8 +62,16 @@ export function show(value: unknown): string {
 	if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'function')
 		return `${value}`.slice(0, 60);
 	if (ArrayBuffer.isView(value)) return `a ${value.constructor.name}`;
-	const text = JSON.stringify(value) ?? String(value);
+	const text = toText(value);
 	return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}
+
+function toText(value: unknown): string {
+	try {
+		return JSON.stringify(value) ?? String(value);
+	} catch {
+		return 'an object that JSON cannot show'; // it has a cycle or a bigint; the message is about something else
+	}
 }
 
 /** The known key that the unknown one was most likely meant to be, or undefined when none is close. */
@@ -69,15 +83,20 @@ export function nearestKey(key: string, known: readonly string[]): string | unde
 	return best && best.distance <= Math.max(1, Math.floor(key.length / 3)) ? best.candidate : undefined;
 }
 
-/** Levenshtein distance: insertions, deletions and substitutions. */
+/** Insertions, deletions, substitutions, and two neighbours swapped, each part of the text changed once. */
 function editDistance(a: string, b: string): number {
+	let before: number[] = [];
 	let row = Array.from({length: b.length + 1}, (_, j) => j);
 	for (let i = 1; i <= a.length; i++) {
 		const next = [i];
 		for (let j = 1; j <= b.length; j++) {
-			next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+			const replaced = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+			const isSwap = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+			const swapped = isSwap ? before[j - 2]! + 1 : Number.POSITIVE_INFINITY;
+			next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, replaced, swapped));
 		}
 
+		before = row;
 		row = next;
 	}
 

@@ -100,9 +100,10 @@ function either(words: readonly string[]): string {
 	return words.length < 3 ? words.join(' or ') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
 }
 
+// The limits of exact integers are zod's, not ours.
 function range({minimum, maximum, exclusiveMinimum, exclusiveMaximum}: Node): string {
-	const limit = maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER ? maximum : undefined;
-	const least = minimum !== undefined && minimum > Number.MIN_SAFE_INTEGER ? minimum : undefined;
+	const limit = maximum === Number.MAX_SAFE_INTEGER ? undefined : maximum;
+	const least = minimum === Number.MIN_SAFE_INTEGER ? undefined : minimum;
 	if (least !== undefined && limit !== undefined) return ` from ${least} to ${limit}`;
 	const bounds = [
 		least === undefined ? '' : `of at least ${least}`,

@@ -1,4 +1,5 @@
 // Lists the keys of a config for command lines: name, type, default and description, nested keys flattened.
+import {checkArgument} from './arguments.js';
 import {accepts, alternatives, choices, knownKeys, type Node, rootNode} from './describe.js';
 import {modelSchema} from './model.js';
 import {sampleSchema} from './sample.js';
@@ -24,6 +25,7 @@ const schemas = {model: modelSchema, train: trainSchema, sample: sampleSchema};
 
 /** The keys of a ModelConfig, TrainConfig or SampleConfig, in documentation order. */
 export function configKeys(config: keyof typeof schemas): readonly ConfigKey[] {
+	checkArgument('the config', config, Object.hasOwn(schemas, config), '"model", "train" or "sample"');
 	const root = rootNode(schemas[config]);
 	return knownKeys(root).flatMap(key => flatten([key], root.properties![key]!));
 }

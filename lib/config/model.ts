@@ -28,7 +28,7 @@ export type ModelConfig = {
 	readonly width: number;
 	/** Inner width of the MLP. @default 4 * width */
 	readonly mlpWidth?: number;
-	/** Number of token ids, the mask token included. `Model.create` can be given it as an option instead. */
+	/** Number of token ids, at least 2: the mask token and another one. `Model.create` can be given it as an option instead. */
 	readonly vocabSize?: number;
 	/** Longest sequence in tokens. */
 	readonly contextLength: number;
@@ -77,7 +77,8 @@ const size = z
 	.int()
 	.min(1)
 	.max(2 ** 24);
-const epsilon = z.number().gt(0).max(1);
+const epsilon = z.number().min(1e-30).max(1); // not 0 in float32
+const positive = z.number().gt(0).max(1e30); // not infinite in float32
 
 const normSchema = z.strictObject({
 	kind: z.enum(['layer', 'rms']),
@@ -95,7 +96,7 @@ export const modelSchema = z.strictObject({
 	kvHeads: z.int().min(1).max(4096).optional().describe('key and value heads per block (default: heads)'),
 	width: size.describe('width of the residual stream'),
 	mlpWidth: size.optional().describe('inner width of the MLP (default: 4 * width)'),
-	vocabSize: size.optional().describe('token ids, the mask token included (default: of the tokenizer)'),
+	vocabSize: size.min(2).optional().describe('token ids, the mask token included (default: of the tokenizer)'),
 	contextLength: size.describe('longest sequence in tokens'),
 	maskTokenId: z
 		.int()
@@ -106,7 +107,7 @@ export const modelSchema = z.strictObject({
 	norm: normSchema.optional().describe('norm before attention and MLP (default: of the family)'),
 	finalNorm: normSchema.nullable().optional().describe('norm before the head, or null (default: of the family)'),
 	positions: z.enum(['learned', 'rotary']).optional().describe('position embedding (default: of the family)'),
-	rotaryTheta: z.number().gt(0).optional().describe('base of the rotary frequencies (default: of the family)'),
+	rotaryTheta: positive.optional().describe('base of the rotary frequencies (default: of the family)'),
 	qkvBias: z.boolean().optional().describe('biases of query, key and value (default: of the family)'),
 	attentionOutputBias: z.boolean().optional().describe('bias after attention (default: of the family)'),
 	mlpBias: z.boolean().optional().describe('biases of the MLP (default: of the family)'),
@@ -116,7 +117,7 @@ export const modelSchema = z.strictObject({
 	queryKeyNorm: z.boolean().optional().describe('normalise query and key heads (default: of the family)'),
 	queryKeyNormEps: epsilon.optional().describe('epsilon of the query and key norm (default: of the family)'),
 	init: z.enum(['normal', 'pytorch']).optional().describe('random weights (default: of the family)'),
-	initStd: z.number().gt(0).optional().describe('standard deviation of normal weights (default: of the family)'),
+	initStd: positive.optional().describe('standard deviation of normal weights (default: of the family)'),
 });
 
 export const modelSchemaAgrees: Agree<z.input<typeof modelSchema>, ModelConfig> = true;

@@ -70,7 +70,9 @@ const countOrZero = z
 	.int()
 	.min(0)
 	.max(2 ** 31 - 1);
-const decayRate = z.number().min(0).lt(1);
+// What float32 can hold with room to compute: a decay rate of 1 or an epsilon of 0 would give NaN.
+const largest = 1e30;
+const decayRate = z.number().min(0).max(0.999_999_9);
 
 const objectiveSchema = z.discriminatedUnion('kind', [
 	z.strictObject({
@@ -95,14 +97,19 @@ export const trainSchema = z.strictObject({
 		.max(2 ** 24)
 		.optional()
 		.describe("tokens per sequence (default: the model's)"),
-	learningRate: z.number().gt(0).default(3e-3).describe('peak learning rate'),
-	minLearningRate: z.number().min(0).optional().describe('where the cosine ends (default: a tenth of the peak)'),
+	learningRate: z.number().gt(0).max(largest).default(3e-3).describe('peak learning rate'),
+	minLearningRate: z
+		.number()
+		.min(0)
+		.max(largest)
+		.optional()
+		.describe('where the cosine ends (default: a tenth of the peak)'),
 	warmupSteps: countOrZero.optional().describe('steps of linear warm-up (default: 5 % of steps)'),
 	learningRateSchedule: z.enum(['constant', 'cosine']).default('cosine').describe('learning rate after warm-up'),
 	betas: z.tuple([decayRate, decayRate]).readonly().default([0.9, 0.99]).describe("decay rates of AdamW's two moments"),
-	epsilon: z.number().gt(0).default(1e-8).describe("added to the root of AdamW's second moment"),
-	weightDecay: z.number().min(0).default(0.1).describe('decoupled weight decay on matrices'),
-	gradientClip: z.number().min(0).default(1).describe('largest global gradient norm; 0: no clipping'),
+	epsilon: z.number().min(1e-30).max(largest).default(1e-8).describe("added to the root of AdamW's second moment"),
+	weightDecay: z.number().min(0).max(largest).default(0.1).describe('decoupled weight decay on matrices'),
+	gradientClip: z.number().min(0).max(largest).default(1).describe('largest global gradient norm; 0: no clipping'),
 	seed: z.int().min(0).default(0).describe('decides windows, mask times and masks'),
 	evalEvery: countOrZero.default(250).describe('steps between evaluations; 0: only after the last step'),
 	evalBatches: count.default(40).describe('batches of 64 sequences per evaluation'),

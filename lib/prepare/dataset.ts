@@ -1,6 +1,7 @@
 // Turns text files into a dataset on disk: train.bin, val.bin and meta.json.
 import {rename, rm} from 'node:fs/promises';
 import path from 'node:path';
+import {checkBoolean, checkKeys, checkPath} from '../config/arguments.js';
 import {ConfigError, DataError, DllmError} from '../errors.js';
 import {describeCause, exists, makeFolder, syncPath, temporarySibling, writeFileAtomic} from '../files.js';
 import {Tokenizer, type TokenizerKind} from '../tokenizer.js';
@@ -28,6 +29,14 @@ export type PrepareConfig = {
 	readonly overwrite?: boolean;
 };
 
+const prepareKeys = [
+	'input',
+	'output',
+	'tokenizer',
+	'name',
+	'overwrite',
+] as const satisfies readonly (keyof PrepareConfig)[];
+
 /** The shortest text whose last tenth is a whole character. */
 const MIN_CHARACTERS = 10;
 
@@ -43,7 +52,12 @@ const MIN_CHARACTERS = 10;
  * is not set, or when the output cannot be written.
  */
 export async function prepareDataset(config: PrepareConfig): Promise<PreparedDataset> {
+	checkKeys('PrepareConfig', config, prepareKeys);
 	const {input, output, tokenizer: kind = 'char', overwrite = false} = config;
+	checkPath('PrepareConfig: input', input);
+	checkPath('PrepareConfig: output', output);
+	if (config.name !== undefined) checkPath('PrepareConfig: name', config.name);
+	checkBoolean('PrepareConfig: overwrite', overwrite);
 	if (!tokenizerKinds.includes(kind)) {
 		throw new ConfigError(`tokenizer must be one of ${tokenizerKinds.join(', ')}, got ${JSON.stringify(kind)}`);
 	}

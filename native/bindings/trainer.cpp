@@ -15,6 +15,7 @@ Napi::Function TrainerBinding::define(Napi::Env env) {
                            InstanceMethod<&TrainerBinding::step>("step"),
                            InstanceMethod<&TrainerBinding::step_batch>("stepBatch"),
                            InstanceMethod<&TrainerBinding::evaluate>("evaluate"),
+                           InstanceMethod<&TrainerBinding::abort>("abort"),
                            InstanceMethod<&TrainerBinding::save>("save"),
                            InstanceMethod<&TrainerBinding::load>("load"),
                            InstanceMethod<&TrainerBinding::dispose>("dispose"),
@@ -88,15 +89,21 @@ Napi::Value TrainerBinding::step_batch(const Napi::CallbackInfo& info) {
 Napi::Value TrainerBinding::evaluate(const Napi::CallbackInfo& info) {
     return promise_or_rejection(info.Env(), [&] {
         const auto dataset = DatasetBinding::unwrap(Field(info[0], "dataset"));
-        return trainer_->run(
-            info.This(), [dataset](Trainer& trainer) { return trainer.evaluate(*dataset); },
-            [](Napi::Env env, const Evaluation& evaluation) {
-                auto result = Napi::Object::New(env);
-                result.Set("nll", evaluation.nll);
-                result.Set("standardError", evaluation.standard_error);
-                return result;
-            });
+        aborted_ = std::make_shared<std::atomic<bool>>(false);
+        auto work = [dataset, aborted = aborted_](Trainer& trainer) { return trainer.evaluate(*dataset, *aborted); };
+        auto convert = [](Napi::Env env, const Evaluation& evaluation) {
+            auto result = Napi::Object::New(env);
+            result.Set("nll", evaluation.nll);
+            result.Set("standardError", evaluation.standard_error);
+            return result;
+        };
+        return trainer_->run(info.This(), std::move(work), std::move(convert), aborted_);
     });
+}
+
+Napi::Value TrainerBinding::abort(const Napi::CallbackInfo& info) {
+    if (aborted_) *aborted_ = true;
+    return info.Env().Undefined();
 }
 
 // save(path: string): Promise<void>

@@ -6,6 +6,7 @@
 
 #include <napi.h>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 
@@ -26,6 +27,7 @@ private:
     Napi::Value step(const Napi::CallbackInfo& info);
     Napi::Value step_batch(const Napi::CallbackInfo& info);
     Napi::Value evaluate(const Napi::CallbackInfo& info);
+    Napi::Value abort(const Napi::CallbackInfo& info);
     Napi::Value save(const Napi::CallbackInfo& info);
     Napi::Value load(const Napi::CallbackInfo& info);
     Napi::Value dispose(const Napi::CallbackInfo& info);
@@ -34,7 +36,8 @@ private:
     Napi::Promise run_step(const Napi::CallbackInfo& info, Step step);
 
     State trainer_;
-    int64_t completed_steps_ = 0;  // of the last job that settled
+    std::shared_ptr<std::atomic<bool>> aborted_;  // of the last evaluation
+    int64_t completed_steps_ = 0;                 // of the last job that settled
 };
 
 }  // namespace dllm::bindings

@@ -28,7 +28,7 @@ const Kernels& kernels_of(const std::string& name) {
 const Kernels& kernels() {
     static const Kernels& chosen = [&]() -> const Kernels& {
         const char* forced = std::getenv("DLLM_CPU");
-        return kernels_of(forced != nullptr ? forced : usable_paths().front());
+        return kernels_of(forced != nullptr && *forced != '\0' ? forced : usable_paths().front());
     }();
     return chosen;
 }

@@ -30,7 +30,7 @@ thread_local bool inside_loop = false;
 
 int threads_from_environment() {
     const char* text = std::getenv("DLLM_THREADS");
-    if (text == nullptr) return std::clamp(int(std::thread::hardware_concurrency()), 1, MAX_THREADS);
+    if (text == nullptr || *text == '\0') return std::clamp(int(std::thread::hardware_concurrency()), 1, MAX_THREADS);
     int threads = 0;
     const char* end = text + std::strlen(text);
     const auto [parsed_end, error] = std::from_chars(text, end, threads);

@@ -3,7 +3,7 @@
 #include <limits>
 #include <string>
 
-#include "json.h"
+#include "json_value.h"
 #include "test.h"
 #include "utf8.h"
 

@@ -138,14 +138,15 @@ TEST(training_lowers_the_bound_and_resumes_bit_equal) {
     const Dataset dataset = periodic_dataset();
     const std::shared_ptr<Model> model = small_model(Naming::llama, 3);
     Trainer trainer(model, train_config());
-    const Evaluation before = trainer.evaluate(dataset);
+    const Evaluation before = trainer.evaluate(dataset, false);
     for (int step = 0; step < 10; step++) trainer.step(dataset);
     model->save(folder.file("model.safetensors"));
     trainer.save(folder.file("optimizer.safetensors"));
     std::vector<double> losses;
     for (int step = 10; step < 20; step++) losses.push_back(trainer.step(dataset).loss);
-    const Evaluation after = trainer.evaluate(dataset);
+    const Evaluation after = trainer.evaluate(dataset, false);
     CHECK(after.nll < before.nll - 0.2);
+    check_throws([&] { trainer.evaluate(dataset, true); }, ErrorCode::aborted);
 
     const auto resumed_model =
         std::make_shared<Model>(make_cpu_backend(), model->config(), folder.file("model.safetensors"));

@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "json.h"
+#include "json_value.h"
 #include "safetensors.h"
 #include "safetensors_files.h"
 #include "safetensors_mutations.h"

@@ -1,4 +1,5 @@
 // The command line must learn: the nano preset on tiny shakespeare reaches the bound that a PyTorch twin of it reached.
+// About three minutes on two cores; on its own: npx ava dist/test/slow/cli-learning.test.js
 import {existsSync} from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
@@ -11,7 +12,7 @@ const text = path.join(
 	'tinyshakespeare.txt',
 );
 
-/** Nats per character on the held-out tenth, after 1500 steps. */
+/** Nats per character on the held-out tenth after 1500 steps, as `eval` measures it. */
 const BOUND = 2.36;
 
 if (!existsSync(text))
@@ -20,7 +21,7 @@ if (!existsSync(text))
 (existsSync(text) ? test : test.skip)(
 	'`train --input` learns tiny shakespeare, and `eval` measures the same bound',
 	async t => {
-		t.timeout(60 * 60_000);
+		t.timeout(30 * 60_000);
 		const cwd = await temporaryFolder(t);
 		const env = {DLLM_THREADS: process.env.DLLM_THREADS};
 		const trained = await runCli(['train', '--input', text, '--preset', 'nano', '--out', 'run', '--json'], {cwd, env});
@@ -33,13 +34,13 @@ if (!existsSync(text))
 			seconds: number;
 		};
 		t.log(`${seconds} s\n${samples.join('\n---\n')}`);
-		t.true(evaluation.nll <= BOUND, `${evaluation.nll}`);
-		// below the entropy of English, a model would be seeing its answers
-		t.true(evaluation.nll > 0.8, `${evaluation.nll}`);
-
 		const evaluated = await runCli(['eval', '--model', 'run', '--input', text, '--json'], {cwd, env});
-		const [bound] = parseLines(evaluated.stdout);
-		t.is(bound!.nll, evaluation.nll);
+		t.is(evaluated.code, 0, evaluated.stderr);
+		const [{nll}] = parseLines(evaluated.stdout) as [{nll: number}];
+		t.true(nll <= BOUND, `${nll}`);
+		// below the entropy of English, a model would be seeing its answers
+		t.true(nll > 0.8, `${nll}`);
+		t.is(nll, evaluation.nll);
 
 		t.is((await runCli(['prepare', 'shakespeare_char', '--input', text], {cwd})).code, 0);
 		const prepared = await runCli(['train', '--steps', '2', '--out', 'prepared', '--json'], {cwd, env});

@@ -1,6 +1,6 @@
 // Runs the compiled command line as a user does: a process of its own, in a folder of its own.
 import {spawn} from 'node:child_process';
-import {writeFile} from 'node:fs/promises';
+import {open, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import {fileURLToPath} from 'node:url';
 import type {ExecutionContext} from 'ava';
@@ -29,33 +29,36 @@ export type RunOptions = {
 	readonly signal?: {readonly name: NodeJS.Signals; readonly after: string; readonly again?: number};
 	/** Closes our end of its standard output after this many bytes, as `| head` does. */
 	readonly closeAfter?: number;
+	/** Where its standard output goes instead of to us. */
+	readonly outputFile?: string;
 };
 
-export function runCli(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
-	const {cwd, env, program = cliPath, signal, closeAfter = Number.POSITIVE_INFINITY} = options;
+export async function runCli(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
+	const {cwd, env, program = cliPath, signal, closeAfter = Number.POSITIVE_INFINITY, outputFile} = options;
 	// no proxy or data folder of the machine may change what a test does
 	const {DLLM_DATA: _data, DLLM_SHAKESPEARE_URL: _url, CI: _ci, ...inherited} = process.env;
+	await using file = outputFile === undefined ? undefined : await open(outputFile, 'w');
 	const child = spawn(process.execPath, [program, ...args], {
 		cwd,
 		env: {...inherited, DLLM_THREADS: '1', ...env},
-		stdio: ['ignore', 'pipe', 'pipe'],
+		stdio: ['ignore', file?.fd ?? 'pipe', 'pipe'],
 	});
 	let stdout = '';
 	let stderr = '';
 	let isSignalled = false;
-	child.stdout.setEncoding('utf8').on('data', (text: string) => {
+	child.stdout?.setEncoding('utf8').on('data', (text: string) => {
 		stdout += text;
-		if (stdout.length > closeAfter) child.stdout.destroy();
+		if (stdout.length > closeAfter) child.stdout?.destroy();
 		if (signal && !isSignalled && stdout.includes(signal.after)) {
 			isSignalled = true;
 			child.kill(signal.name);
 			if (signal.again !== undefined) setTimeout(() => child.kill(signal.name), signal.again);
 		}
 	});
-	child.stderr.setEncoding('utf8').on('data', (text: string) => {
+	child.stderr?.setEncoding('utf8').on('data', (text: string) => {
 		stderr += text;
 	});
-	return new Promise((resolve, reject) => {
+	return await new Promise((resolve, reject) => {
 		child.on('error', reject);
 		child.on('close', (code, killed) => resolve({code: code ?? killed ?? 'unknown', stdout, stderr}));
 	});

@@ -1,7 +1,7 @@
 // JSON values as a tree, built with the strict reader.
 #include <algorithm>
 
-#include "json.h"
+#include "json_value.h"
 
 namespace dllm {
 namespace {
