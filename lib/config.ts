@@ -83,13 +83,14 @@ export function resolveTrainConfig(config: TrainConfig, model: {readonly context
 	const owner = blame('TrainConfig');
 	const isModel = Number.isInteger(model?.contextLength);
 	checkArgument('the model of a TrainConfig', model, isModel, 'an object with its contextLength');
-	const {contextLength, minLearningRate, warmupSteps, ...given} = check(trainSchema, config, owner);
+	const {contextLength, minLearningRate, warmupSteps, decaySteps, ...given} = check(trainSchema, config, owner);
 	const {steps, learningRate} = given;
 	const resolved: ResolvedTrainConfig = {
 		...given,
 		contextLength: contextLength ?? model.contextLength,
 		minLearningRate: minLearningRate ?? learningRate / 10,
 		warmupSteps: warmupSteps ?? Math.max(1, Math.floor(steps / 20)),
+		decaySteps: decaySteps ?? Math.max(1, Math.floor(steps / 10)),
 	};
 	if (resolved.contextLength > model.contextLength) {
 		reject(owner, 'contextLength', resolved.contextLength, `at most the model's ${model.contextLength}`);
@@ -104,6 +105,12 @@ export function resolveTrainConfig(config: TrainConfig, model: {readonly context
 	}
 
 	if (resolved.warmupSteps > steps) reject(owner, 'warmupSteps', resolved.warmupSteps, `at most steps (${steps})`);
+	if (resolved.decaySteps > steps) reject(owner, 'decaySteps', resolved.decaySteps, `at most steps (${steps})`);
+	const {gradientAccumulation, batchSize} = resolved;
+	if (gradientAccumulation > batchSize) {
+		reject(owner, 'gradientAccumulation', gradientAccumulation, `at most batchSize (${batchSize})`);
+	}
+
 	return resolved;
 }
 
@@ -155,6 +162,7 @@ export function toNativeTrainConfig(config: ResolvedTrainConfig): NativeTrainCon
 	const [beta1, beta2] = config.betas;
 	return {
 		batchSize: config.batchSize,
+		gradientAccumulation: config.gradientAccumulation,
 		contextLength: config.contextLength,
 		seed: config.seed,
 		// next_token draws no masks: its two numbers are never read
@@ -171,6 +179,7 @@ export function toNativeTrainConfig(config: ResolvedTrainConfig): NativeTrainCon
 			peak: config.learningRate,
 			minimum: config.minLearningRate,
 			warmupSteps: config.warmupSteps,
+			decaySteps: config.decaySteps,
 			steps: config.steps,
 		},
 		evalBatches: config.evalBatches,

@@ -32,6 +32,7 @@ export type NativeModelConfig = {
 /** Mirrors `struct TrainConfig`. `seed` is an unsigned 53-bit integer. */
 export type NativeTrainConfig = {
 	readonly batchSize: number;
+	readonly gradientAccumulation: number;
 	readonly contextLength: number;
 	readonly seed: number;
 	readonly objective: {
@@ -47,10 +48,11 @@ export type NativeTrainConfig = {
 		readonly gradientClip: number;
 	};
 	readonly learningRate: {
-		readonly schedule: 'constant' | 'cosine';
+		readonly schedule: 'constant' | 'cosine' | 'wsd';
 		readonly peak: number;
 		readonly minimum: number;
 		readonly warmupSteps: number;
+		readonly decaySteps: number;
 		readonly steps: number;
 	};
 	readonly evalBatches: number;

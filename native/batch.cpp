@@ -25,7 +25,29 @@ void check_range(const char* field, const std::vector<int32_t>& values, int64_t 
                                         number(limit - 1));
 }
 
+// The part of a field that belongs to some sequences; fields without one value per sequence stay whole.
+template <class T>
+std::vector<T> part(const std::vector<T>& values, int64_t per_sequence, int64_t sequences, int64_t first,
+                    int64_t count) {
+    if (int64_t(values.size()) != per_sequence * sequences) return values;
+    return {values.begin() + first * per_sequence, values.begin() + (first + count) * per_sequence};
+}
+
 }  // namespace
+
+Batch slice(const Batch& batch, int64_t first, int64_t count) {
+    const int64_t B = batch.batch, T = batch.length;
+    Batch result;
+    result.batch = count, result.length = T;
+    result.tokens = part(batch.tokens, T, B, first, count);
+    result.targets = part(batch.targets, T, B, first, count);
+    result.loss_weights = part(batch.loss_weights, T, B, first, count);
+    result.attention = batch.attention;
+    result.attention.mask = part(batch.attention.mask, T * T, B, first, count);
+    result.positions = part(batch.positions, T, B, first, count);
+    result.lengths = part(batch.lengths, 1, B, first, count);
+    return result;
+}
 
 void validate(const Batch& batch, const ModelConfig& config, bool needs_targets) {
     const int64_t B = batch.batch, T = batch.length;

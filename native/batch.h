@@ -20,6 +20,9 @@ struct Batch {
     std::vector<int32_t> lengths;    // [B], or empty: all T
 };
 
+// Sequences [first, first + count) of a batch, with their own weights.
+Batch slice(const Batch& batch, int64_t first, int64_t count);
+
 // Throws ERR_CONFIG naming the field, what was found and what is accepted.
 void validate(const Batch& batch, const ModelConfig& config, bool needs_targets);
 

@@ -66,13 +66,14 @@ struct OptimizerConfig {
     float gradient_clip;  // largest global norm; 0 switches clipping off
 };
 
-enum class LearningRateSchedule { constant, cosine };
+enum class LearningRateSchedule { constant, cosine, wsd };
 
 struct LearningRateConfig {
     LearningRateSchedule schedule;
     double peak;
     double minimum;
     int64_t warmup_steps;
+    int64_t decay_steps;  // wsd: the last steps, in which the rate falls
     int64_t steps;
 };
 
@@ -85,7 +86,8 @@ struct ObjectiveConfig {
 };
 
 struct TrainConfig {
-    int64_t batch_size;  // sequences per optimizer step
+    int64_t batch_size;             // sequences per optimizer step
+    int64_t gradient_accumulation;  // parts that they are computed in, one after the other
     int64_t context_length;
     uint64_t seed;
     ObjectiveConfig objective;

@@ -6,6 +6,7 @@
 #include "learning_rate.h"
 #include "objective.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <vector>
@@ -20,6 +21,9 @@ void check(const TrainConfig& config, const ModelConfig& model) {
         fail(ErrorCode::config, key + " is " + std::to_string(found) + "; accepted: " + accepted);
     };
     if (config.batch_size < 1) reject("batchSize", config.batch_size, "at least 1");
+    if (config.gradient_accumulation < 1 || config.gradient_accumulation > config.batch_size)
+        reject("gradientAccumulation", config.gradient_accumulation,
+               "1 to batchSize (" + std::to_string(config.batch_size) + ")");
     if (config.context_length < 1 || config.context_length > model.context_length)
         reject("contextLength", config.context_length, "1 to the model's " + std::to_string(model.context_length));
     if (config.objective.kind == ObjectiveKind::next_token && config.context_length < 2)
@@ -55,7 +59,7 @@ Workspace& Trainer::workspace(int64_t batch, int64_t length, Pass pass) const {
 StepStats Trainer::step(const Dataset& dataset) {
     const double begin = now();
     // The whole context's room from the start: a step cut to a random length must not size it.
-    workspace(config_.batch_size, config_.context_length, Pass::training);
+    workspace(part_size(config_.batch_size), config_.context_length, Pass::training);
     return update(training_batch(config_, model_->config(), dataset, completed_steps_), begin);
 }
 
@@ -65,12 +69,26 @@ StepStats Trainer::step(const Batch& batch) {
     return update(batch, begin);
 }
 
+// Sequences of one part of a step.
+int64_t Trainer::part_size(int64_t batch) const {
+    return (batch + config_.gradient_accumulation - 1) / config_.gradient_accumulation;
+}
+
 StepStats Trainer::update(const Batch& batch, double begin) {
     Backend& backend = model_->backend();
-    Workspace& space = workspace(batch.batch, batch.length, Pass::training);
-    space.load(batch);
+    const int64_t size = part_size(batch.batch);
+    Workspace& space = workspace(size, batch.length, Pass::training);
     backend.zero(gradients_);
-    model_->transformer().loss_and_gradients(gradients_, model_->weights(), space, weighted_rows(batch));
+    double loss = 0;
+    // Loss weights are those of the whole step, so the parts' losses and gradients add up to it.
+    for (int64_t first = 0; first < batch.batch; first += size) {
+        const Batch part = slice(batch, first, std::min(size, batch.batch - first));
+        space.load(part);
+        model_->transformer().loss_and_gradients(gradients_, model_->weights(), space, weighted_rows(part));
+        float part_loss = 0;
+        backend.download(&part_loss, space.head.loss);
+        loss += double(part_loss);
+    }
     backend.global_norm(gradient_norm_, gradients_);
 
     const OptimizerConfig& optimizer = config_.optimizer;
@@ -94,8 +112,7 @@ StepStats Trainer::update(const Batch& batch, double begin) {
     step.weight_decay = 0;
     adamw(decayed, model_->parameters().size - decayed);
 
-    float loss = 0, norm = 0;
-    backend.download(&loss, space.head.loss);
+    float norm = 0;
     backend.download(&norm, gradient_norm_);
     return {++completed_steps_, loss, norm, rate, batch.batch * batch.length, now() - begin};
 }

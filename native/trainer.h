@@ -52,6 +52,7 @@ public:
 
 private:
     StepStats update(const Batch& batch, double begin);
+    int64_t part_size(int64_t batch) const;
     Workspace& workspace(int64_t batch, int64_t length, Pass pass) const;
 
     std::shared_ptr<Model> model_;

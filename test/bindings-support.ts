@@ -46,11 +46,12 @@ export const large: NativeModelConfig = {
 
 export const training: NativeTrainConfig = {
 	batchSize: 4,
+	gradientAccumulation: 1,
 	contextLength: 32,
 	seed: 1,
 	objective: {kind: 'masked', minTime: 1e-3, randomLengthFraction: 0.01},
 	optimizer: {beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, gradientClip: 1},
-	learningRate: {schedule: 'cosine', peak: 1e-3, minimum: 1e-4, warmupSteps: 2, steps: 100},
+	learningRate: {schedule: 'cosine', peak: 1e-3, minimum: 1e-4, warmupSteps: 2, decaySteps: 10, steps: 100},
 	evalBatches: 2,
 };
 export const slowTraining: NativeTrainConfig = {...training, batchSize: 8, contextLength: 256};

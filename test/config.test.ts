@@ -20,10 +20,12 @@ test('fills in the defaults of a training run from the nano recipe', t => {
 	t.deepEqual(resolveTrainConfig({}, context), {
 		steps: 1500,
 		batchSize: 32,
+		gradientAccumulation: 1,
 		contextLength: 64,
 		learningRate: 3e-3,
 		minLearningRate: 3e-3 / 10,
 		warmupSteps: 75,
+		decaySteps: 150,
 		learningRateSchedule: 'cosine',
 		betas: [0.9, 0.99],
 		epsilon: 1e-8,
@@ -40,9 +42,10 @@ test('fills in the defaults of a training run from the nano recipe', t => {
 });
 
 test('derives defaults from the keys that are given', t => {
-	const {minLearningRate, warmupSteps} = resolveTrainConfig({learningRate: 1, steps: 10}, context);
+	const {minLearningRate, warmupSteps, decaySteps} = resolveTrainConfig({learningRate: 1, steps: 10}, context);
 	t.is(minLearningRate, 0.1);
 	t.is(warmupSteps, 1);
+	t.is(decaySteps, 1);
 	t.deepEqual(resolveTrainConfig({objective: {minTime: 0.5}}, context).objective, {
 		kind: 'masked',
 		minTime: 0.5,
@@ -67,7 +70,10 @@ const wrongTraining: readonly (readonly [TrainConfig, RegExp])[] = [
 	[{learningRate: 1e300}, /learningRate is 1e\+300; accepted: a number above 0 and of at most 1e\+30/],
 	[{learningRate: 1, minLearningRate: 1e300}, /minLearningRate is 1e\+300; accepted: a number from 0 to 1e\+30/],
 	[{epsilon: 1e-50}, /epsilon is 1e-50; accepted: a number from 1e-30 to 1e\+30/],
-	[{learningRateSchedule: 'wsd' as never}, /learningRateSchedule is "wsd"; accepted: "constant" or "cosine"/],
+	[
+		{learningRateSchedule: 'linear' as never},
+		/learningRateSchedule is "linear"; accepted: "constant", "cosine" or "wsd"/,
+	],
 	[{seed: -1}, /seed is -1; accepted: an integer of at least 0/],
 	[{objective: {kind: 'adapt'} as never}, /objective\.kind is "adapt"; accepted: "masked" or "next_token"/],
 	[
@@ -81,7 +87,8 @@ const wrongTraining: readonly (readonly [TrainConfig, RegExp])[] = [
 	],
 	[{'batch-size': 1} as never, /Did you mean "batchSize"\?/],
 	[{emaDecay: 0.999} as never, /unknown key "emaDecay"/],
-	[{gradientAccumulation: 2} as never, /unknown key "gradientAccumulation"/],
+	[{batchSize: 2, gradientAccumulation: 3}, /gradientAccumulation is 3; accepted: at most batchSize \(2\)/],
+	[{steps: 10, decaySteps: 11}, /decaySteps is 11; accepted: at most steps \(10\)/],
 	[{contextLength: 65}, /contextLength is 65; accepted: at most the model's 64/],
 	[{minLearningRate: 1}, /minLearningRate is 1; accepted: at most learningRate \(0\.003\)/],
 	[{steps: 10, warmupSteps: 11}, /warmupSteps is 11; accepted: at most steps \(10\)/],
@@ -174,7 +181,7 @@ test('plans one pass per mask token in one block unless told otherwise', t => {
 
 test('lists every key with its type, default and description', t => {
 	const keys = new Map(configKeys('train').map(key => [key.name, key]));
-	t.is(keys.size, 19);
+	t.is(keys.size, 21);
 	t.like(keys.get('steps'), {path: ['steps'], type: 'integer', default: 1500});
 	t.like(keys.get('betas'), {type: 'numbers', default: [0.9, 0.99]});
 	t.like(keys.get('learningRateSchedule'), {type: 'string', choices: ['constant', 'cosine'], default: 'cosine'});

@@ -29,6 +29,30 @@ test('follows the learning-rate schedule: warm-up, then a cosine to the minimum'
 	}
 });
 
+test('stays at the peak and decays at the end with the wsd schedule', async t => {
+	const config = {steps: 6, warmupSteps: 2, learningRate: 1, minLearningRate: 0.2} as const;
+	const trainer = await tinyTrainer({...config, learningRateSchedule: 'wsd', decaySteps: 2});
+	const rates: number[] = [];
+	for await (const stats of trainer.fit(tinyDataset)) if (stats.kind === 'step') rates.push(stats.learningRate);
+	for (const [index, expected] of [0.5, 1, 1, 1, 1, 0.6].entries()) {
+		t.true(Math.abs(rates[index]! - expected) < 1e-6, `step ${index + 1}: ${rates[index]}, expected ${expected}`);
+	}
+});
+
+test('gradient accumulation takes the same steps as the whole batch', async t => {
+	const losses = async (gradientAccumulation: number) => {
+		const trainer = await tinyTrainer({steps: 5, gradientAccumulation});
+		const found: number[] = [];
+		for await (const stats of trainer.fit(tinyDataset)) if (stats.kind === 'step') found.push(stats.loss);
+		return found;
+	};
+
+	const whole = await losses(1);
+	for (const [step, loss] of (await losses(4)).entries()) {
+		t.true(Math.abs(loss / whole[step]! - 1) < 1e-4, `step ${step + 1}: ${loss}, expected ${whole[step]}`);
+	}
+});
+
 test('learns a text by heart', async t => {
 	const trainer = await tinyTrainer({steps: 300, batchSize: 16});
 	const before = await trainer.evaluate(tinyDataset);

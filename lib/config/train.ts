@@ -23,16 +23,26 @@ export type TrainConfig = {
 	readonly steps?: number;
 	/** Sequences per optimizer step. @default 32 */
 	readonly batchSize?: number;
+	/**
+	 * Parts that the sequences of a step are computed in, one after the other: the same step in less memory.
+	 * @default 1
+	 */
+	readonly gradientAccumulation?: number;
 	/** Tokens per sequence, at most the model's. @default the model's contextLength */
 	readonly contextLength?: number;
 	/** Peak learning rate of AdamW (Loshchilov and Hutter, arXiv 1711.05101). @default 3e-3 */
 	readonly learningRate?: number;
-	/** Where the cosine ends; at most `learningRate`. @default learningRate / 10 */
+	/** Where the learning rate falls to; at most `learningRate`. @default learningRate / 10 */
 	readonly minLearningRate?: number;
 	/** Steps of linear warm-up: step s of w trains with learningRate * s / w. @default 5 % of steps, at least 1 */
 	readonly warmupSteps?: number;
-	/** After warm-up: stay at the peak, or follow a cosine to `minLearningRate`. @default 'cosine' */
-	readonly learningRateSchedule?: 'constant' | 'cosine';
+	/** Last steps of the `wsd` schedule, in which the rate falls linearly to `minLearningRate`. @default 10 % of steps, at least 1 */
+	readonly decaySteps?: number;
+	/**
+	 * After warm-up: stay at the peak, follow a cosine to `minLearningRate`, or stay and then decay (warm-up, stable, decay; Hu et
+	 * al., "MiniCPM", arXiv 2404.06395). @default 'cosine'
+	 */
+	readonly learningRateSchedule?: 'constant' | 'cosine' | 'wsd';
 	/** Decay rates of AdamW's two moments. @default [0.9, 0.99] */
 	readonly betas?: readonly [number, number];
 	/** Added to the root of AdamW's second moment. @default 1e-8 */
@@ -91,10 +101,11 @@ export const trainSchema = z.strictObject({
 		.max(2 ** 20)
 		.default(32)
 		.describe('sequences per optimizer step'),
+	gradientAccumulation: count.default(1).describe('parts that a step is computed in, to save memory'),
 	contextLength: z
 		.int()
 		.min(1)
-		.max(2 ** 24)
+		.max(2 ** 20)
 		.optional()
 		.describe("tokens per sequence (default: the model's)"),
 	learningRate: z.number().gt(0).max(largest).default(3e-3).describe('peak learning rate'),
@@ -103,9 +114,10 @@ export const trainSchema = z.strictObject({
 		.min(0)
 		.max(largest)
 		.optional()
-		.describe('where the cosine ends (default: a tenth of the peak)'),
+		.describe('where the rate falls to (default: a tenth of the peak)'),
 	warmupSteps: countOrZero.optional().describe('steps of linear warm-up (default: 5 % of steps)'),
-	learningRateSchedule: z.enum(['constant', 'cosine']).default('cosine').describe('learning rate after warm-up'),
+	decaySteps: countOrZero.optional().describe('last steps of wsd, in which the rate falls (default: 10 % of steps)'),
+	learningRateSchedule: z.enum(['constant', 'cosine', 'wsd']).default('cosine').describe('learning rate after warm-up'),
 	betas: z.tuple([decayRate, decayRate]).readonly().default([0.9, 0.99]).describe("decay rates of AdamW's two moments"),
 	epsilon: z.number().min(1e-30).max(largest).default(1e-8).describe("added to the root of AdamW's second moment"),
 	weightDecay: z.number().min(0).max(largest).default(0.1).describe('decoupled weight decay on matrices'),

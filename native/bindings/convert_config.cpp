@@ -55,6 +55,7 @@ ModelConfig to_model_config(const Field& field) {
 TrainConfig to_train_config(const Field& field) {
     TrainConfig config{};
     config.batch_size = count(field["batchSize"]);
+    config.gradient_accumulation = count(field["gradientAccumulation"]);
     config.context_length = count(field["contextLength"]);
     config.seed = field["seed"].seed();
 
@@ -72,11 +73,14 @@ TrainConfig to_train_config(const Field& field) {
     config.optimizer.gradient_clip = optimizer["gradientClip"].single();
 
     const Field rate = field["learningRate"];
-    config.learning_rate.schedule = rate["schedule"].one_of<LearningRateSchedule>(
-        {{"constant", LearningRateSchedule::constant}, {"cosine", LearningRateSchedule::cosine}});
+    config.learning_rate.schedule =
+        rate["schedule"].one_of<LearningRateSchedule>({{"constant", LearningRateSchedule::constant},
+                                                       {"cosine", LearningRateSchedule::cosine},
+                                                       {"wsd", LearningRateSchedule::wsd}});
     config.learning_rate.peak = rate["peak"].number();
     config.learning_rate.minimum = rate["minimum"].number();
     config.learning_rate.warmup_steps = count(rate["warmupSteps"]);
+    config.learning_rate.decay_steps = count(rate["decaySteps"]);
     config.learning_rate.steps = count(rate["steps"]);
 
     config.eval_batches = count(field["evalBatches"]);

@@ -43,7 +43,8 @@ TrainConfig train_config() {
     config.batch_size = 4, config.context_length = 16, config.seed = 1, config.eval_batches = 2;
     config.objective = {ObjectiveKind::masked, 1e-3, 0.1};
     config.optimizer = {0.9f, 0.99f, 1e-8f, 0.1f, 1.0f};
-    config.learning_rate = {LearningRateSchedule::cosine, 3e-3, 3e-4, 2, 20};
+    config.gradient_accumulation = 1;
+    config.learning_rate = {LearningRateSchedule::cosine, 3e-3, 3e-4, 2, 2, 20};
     return config;
 }
 
@@ -156,6 +157,25 @@ TEST(training_lowers_the_bound_and_resumes_bit_equal) {
     for (const double loss : losses) CHECK(resumed.step(dataset).loss == loss);
     CHECK(all_weights(*resumed_model) == all_weights(*model));
     check_throws([&] { resumed.load(folder.file("model.safetensors")); }, ErrorCode::checkpoint, "first_moment");
+}
+
+TEST(a_step_in_parts_equals_the_whole_step) {
+    const Dataset dataset = periodic_dataset();
+    for (const int64_t parts : {2, 3, 4}) {
+        TrainConfig config = train_config();
+        config.gradient_accumulation = parts;
+        Trainer trainer(small_model(Naming::gpt2, 3), config);
+        Trainer reference(small_model(Naming::gpt2, 3), train_config());
+        for (int step = 0; step < 5; step++) {
+            const StepStats a = reference.step(dataset), b = trainer.step(dataset);
+            check_close(b.loss, a.loss, 1e-5, "loss");
+            check_close(b.gradient_norm, a.gradient_norm, 1e-4, "gradient norm");
+        }
+        CHECK(trainer.bytes() < reference.bytes());
+    }
+    TrainConfig config = train_config();
+    config.gradient_accumulation = 5;
+    check_throws([&] { Trainer(small_model(Naming::gpt2, 3), config); }, ErrorCode::config, "gradientAccumulation");
 }
 
 TEST(samples_are_the_same_alone_and_in_any_company) {

@@ -144,14 +144,20 @@ TEST(datasets_reject_what_does_not_fit) {
 }
 
 TEST(learning_rate_warms_up_and_falls_to_the_minimum) {
-    const LearningRateConfig cosine{LearningRateSchedule::cosine, 1.0, 0.1, 10, 110};
+    const LearningRateConfig cosine{LearningRateSchedule::cosine, 1.0, 0.1, 10, 0, 110};
     check_close(learning_rate(cosine, 0), 0.1, 1e-12, "first");
     check_close(learning_rate(cosine, 9), 1.0, 1e-12, "end of warm-up");
     check_close(learning_rate(cosine, 60), 0.55, 1e-12, "half way");
     check_close(learning_rate(cosine, 110), 0.1, 1e-12, "end");
     check_close(learning_rate(cosine, 500), 0.1, 1e-12, "after the end");
     for (int64_t step = 11; step < 110; step++) CHECK(learning_rate(cosine, step) < learning_rate(cosine, step - 1));
-    const LearningRateConfig constant{LearningRateSchedule::constant, 0.5, 0, 0, 10};
+    const LearningRateConfig wsd{LearningRateSchedule::wsd, 1.0, 0.2, 10, 40, 100};
+    check_close(learning_rate(wsd, 4), 0.5, 1e-12, "wsd warm-up");
+    for (int64_t step = 10; step <= 60; step++) check_close(learning_rate(wsd, step), 1.0, 1e-12, "wsd stable");
+    check_close(learning_rate(wsd, 80), 0.6, 1e-12, "wsd half way down");
+    check_close(learning_rate(wsd, 100), 0.2, 1e-12, "wsd end");
+    check_close(learning_rate(wsd, 500), 0.2, 1e-12, "wsd after the end");
+    const LearningRateConfig constant{LearningRateSchedule::constant, 0.5, 0, 0, 0, 10};
     check_close(learning_rate(constant, 0), 0.5, 1e-12, "constant");
     check_close(learning_rate(constant, 99), 0.5, 1e-12, "constant");
 }
