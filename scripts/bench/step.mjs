@@ -62,28 +62,15 @@ export async function run(args) {
 /** Trains on the fixture's batches in turn; each call goes on where the last one ended. */
 async function nativeSide() {
 	const {Model, Trainer, presets} = await import('../../dist/lib/index.js');
-	const {readSafetensors} = await import('../../dist/test/support/safetensors.js');
-	const tensors = await readSafetensors(path.join(folder, 'batches.safetensors'));
-	const [count, batch, length] = tensors.get('noisy').shape;
-	const probability = tensors.get('mask_probability').data;
-	const model = await Model.load(folder);
+	const {readTwinBatches, twinFolder} = await import('../../dist/test/support/nano-twin.js');
+	const model = await Model.load(twinFolder);
+	const batches = await readTwinBatches(model.config.maskTokenId);
 	const trainer = new Trainer(model, presets.nano.train);
-	const batches = Array.from({length: count}, (_, index) => {
-		const rows = name =>
-			Int32Array.from(tensors.get(name).data.subarray(index * batch * length, (index + 1) * batch * length));
-		const tokens = rows('noisy');
-		const lossWeights = Float32Array.from(tokens, (token, i) =>
-			token === model.config.maskTokenId
-				? 1 / (probability[index * batch + Math.floor(i / length)] * batch * length)
-				: 0,
-		);
-		return {batch, length, tokens, targets: rows('clean'), lossWeights};
-	});
 	return async steps => {
 		const losses = [];
 		const milliseconds = [];
 		for (let i = 0; i < steps; i++) {
-			const next = batches[trainer.completedSteps % count];
+			const next = batches[trainer.completedSteps % batches.length];
 			const begin = performance.now();
 			const {loss} = await trainer.step(next);
 			milliseconds.push(performance.now() - begin);
