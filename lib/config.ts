@@ -182,6 +182,8 @@ export function toNativeTrainConfig(config: ResolvedTrainConfig): NativeTrainCon
 			decaySteps: config.decaySteps,
 			steps: config.steps,
 		},
+		emaDecay: config.emaDecay,
+		activationRecompute: config.activationRecompute,
 		evalBatches: config.evalBatches,
 	};
 }

@@ -9,6 +9,7 @@ export type ErrorCode =
 	| 'ERR_DEVICE'
 	| 'ERR_DISPOSED'
 	| 'ERR_ABORTED'
+	| 'ERR_NON_FINITE'
 	| 'ERR_NATIVE';
 
 /** What every error of this package derives from. `code` is stable; messages may change. */
@@ -77,6 +78,13 @@ export class AbortError extends DllmError {
 	}
 }
 
+/** Training met a loss or gradient that is infinite or not a number; the weights are those before that step. */
+export class NonFiniteError extends DllmError {
+	constructor(message: string, options?: ErrorOptions) {
+		super('ERR_NON_FINITE', message, options);
+	}
+}
+
 /** The native addon is missing, was refused by the system, or failed in a way that has no other code. */
 export class NativeError extends DllmError {
 	constructor(message: string, options?: ErrorOptions) {
@@ -93,6 +101,7 @@ const classes = {
 	ERR_DEVICE: DeviceError,
 	ERR_DISPOSED: DisposedError,
 	ERR_ABORTED: AbortError,
+	ERR_NON_FINITE: NonFiniteError,
 	ERR_NATIVE: NativeError,
 } as const satisfies Record<ErrorCode, new (message: string, options?: ErrorOptions) => DllmError>;
 

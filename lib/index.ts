@@ -30,6 +30,7 @@ export {
 	DllmError,
 	type ErrorCode,
 	NativeError,
+	NonFiniteError,
 	OutOfMemoryError,
 	TokenizerError,
 } from './errors.js';

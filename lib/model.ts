@@ -6,12 +6,14 @@ import {show} from './config/check.js';
 import {type ModelConfig, type ResolvedModelConfig, resolveModelConfig, toNativeModelConfig} from './config.js';
 import {checkDType, chooseDevice, type DeviceName, type DType} from './devices.js';
 import {ConfigError, DisposedError} from './errors.js';
+import {exists} from './files.js';
 import {loadNative} from './native.js';
 import {nativeCall, nativeCallSync} from './native-call.js';
 import type {NativeModel} from './native-types.js';
 import {isPresetName, type PresetName, presets} from './presets.js';
 import {resolveCheckpoint} from './run-folder.js';
 import {Tokenizer} from './tokenizer.js';
+import {emaPath} from './trainer-state.js';
 
 type DeviceOptions = {
 	/** @default 'auto', the best usable device */
@@ -35,6 +37,8 @@ export type LoadOptions = DeviceOptions & {
 	 * checkpoints have no mask token: extend their vocabulary by one, or name an id that can be spared)
 	 */
 	readonly maskTokenId?: number;
+	/** Whether to take the moving average of a training run's weights where the checkpoint has one. @default true */
+	readonly ema?: boolean;
 };
 
 const deviceKeys = ['device', 'dtype'] as const;
@@ -44,7 +48,7 @@ const createKeys = [
 	'vocabSize',
 	'tokenizer',
 ] as const satisfies readonly (keyof CreateOptions)[];
-const loadKeys = [...deviceKeys, 'maskTokenId'] as const satisfies readonly (keyof LoadOptions)[];
+const loadKeys = [...deviceKeys, 'maskTokenId', 'ema'] as const satisfies readonly (keyof LoadOptions)[];
 
 /** Name and shape of a parameter, as in the family's published checkpoints. */
 export type Parameter = {readonly name: string; readonly shape: number[]};
@@ -118,17 +122,21 @@ export class Model {
 	}
 
 	/**
-	 * A model from a checkpoint folder, or from the latest checkpoint of a run folder. Families: GPT-2 (DiffuGPT), LLaDA, Dream
+	 * A model from a checkpoint folder, or from the latest checkpoint of a run folder; of a run with `emaDecay`, the moving average
+	 * of its weights. Families: GPT-2 (DiffuGPT), LLaDA, Dream
 	 * (Qwen2), nanoLLaDA and this package's own. Weights in bfloat16 and float16 are widened.
 	 *
 	 * @throws CheckpointError naming the file, the tensor or key, and the rule it broke; ConfigError, DeviceError, OutOfMemoryError.
 	 */
 	static async load(source: string, options: LoadOptions = {}): Promise<Model> {
 		checkKeys('the options of load', options, loadKeys);
-		const {device: deviceName = 'auto', dtype: dtypeName = 'float32', maskTokenId} = options;
+		const {device: deviceName = 'auto', dtype: dtypeName = 'float32', maskTokenId, ema = true} = options;
+		checkBoolean('ema', ema);
 		const device = await chooseDevice(deviceName);
 		const dtype = checkDType(dtypeName, device);
-		const {weightsPath: path, ...checkpoint} = await readCheckpoint(await resolveCheckpoint(source), maskTokenId);
+		const folder = await resolveCheckpoint(source);
+		const {weightsPath, ...checkpoint} = await readCheckpoint(folder, maskTokenId);
+		const path = ema && (await exists(emaPath(folder))) ? emaPath(folder) : weightsPath;
 		const config = toNativeModelConfig(checkpoint.config);
 		const native = await nativeCall(() => loadNative().createModel(config, device, {path}));
 		return new Model(native, checkpoint, device, dtype);

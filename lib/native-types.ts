@@ -25,6 +25,7 @@ export type NativeModelConfig = {
 	readonly tiedHead: boolean;
 	readonly queryKeyNorm: boolean;
 	readonly queryKeyNormEps: number;
+	readonly dropout: number;
 	readonly init: 'normal' | 'pytorch';
 	readonly initStd: number;
 };
@@ -55,6 +56,8 @@ export type NativeTrainConfig = {
 		readonly decaySteps: number;
 		readonly steps: number;
 	};
+	readonly emaDecay: number;
+	readonly activationRecompute: boolean;
 	readonly evalBatches: number;
 };
 
@@ -93,6 +96,8 @@ export type NativeStepStats = {
 	readonly learningRate: number;
 	readonly tokens: number;
 	readonly seconds: number;
+	/** False: the loss or the gradient was not finite, so nothing has changed and the step is not completed. */
+	readonly updated: boolean;
 };
 
 /** `tokens` is the prompt followed by the canvas; mask tokens in it are filled in. */
@@ -144,6 +149,8 @@ export interface NativeTrainer {
 	readonly completedSteps: number;
 	step(dataset: NativeDataset): Promise<NativeStepStats>;
 	stepBatch(batch: NativeBatch): Promise<NativeStepStats>;
+	/** Counts the steps up to this one as completed without taking them. */
+	skipTo(step: number): Promise<void>;
 	/** Rejects with ERR_ABORTED after abort(). */
 	evaluate(dataset: NativeDataset): Promise<{nll: number; standardError: number}>;
 	/** Ends the running evaluation, if there is one, between two batches. */
@@ -151,6 +158,11 @@ export interface NativeTrainer {
 	/** Writes moments and counters as one .safetensors file at this path, fsynced. */
 	save(path: string): Promise<void>;
 	load(path: string): Promise<void>;
+	/** Replaces the model's weights by those of a .safetensors file. */
+	loadWeights(path: string): Promise<void>;
+	/** The moving average of the weights, likewise; ERR_CONFIG when none is kept. */
+	saveEma(path: string): Promise<void>;
+	loadEma(path: string): Promise<void>;
 	dispose(): void;
 }
 

@@ -15,18 +15,25 @@ const schema = z.strictObject({
 	train: trainSchema,
 	/** The validation bound of this step, in nats per token, if it was measured. */
 	evaluation: z.strictObject({nll: z.number(), standardError: z.number().nullable()}).optional(),
+	/** Lowest bound of the run's evaluations, null before the first, and how many have come since it. */
+	earlyStopping: z.strictObject({bestNll: z.number().nullable(), evaluationsSince: z.int().min(0)}),
 });
 
 export type TrainerState = Readonly<Omit<z.output<typeof schema>, 'formatVersion'>>;
 
 const statePath = (checkpoint: string) => path.join(checkpoint, 'trainer', 'state.json');
-const optimizerPath = (checkpoint: string) => path.join(checkpoint, 'trainer', 'optimizer.safetensors');
+
+export const weightsPath = (checkpoint: string) => path.join(checkpoint, 'model.safetensors');
+export const optimizerPath = (checkpoint: string) => path.join(checkpoint, 'trainer', 'optimizer.safetensors');
+
+/** Where a checkpoint has the moving average of its weights, if it has one. */
+export const emaPath = (checkpoint: string) => path.join(checkpoint, 'ema.safetensors');
 
 /**
  * Reads the state of a checkpoint's trainer.
  * @throws CheckpointError naming the file, the key, what was found and what is accepted.
  */
-export async function readTrainerState(checkpoint: string): Promise<TrainerState & {readonly optimizerPath: string}> {
+export async function readTrainerState(checkpoint: string): Promise<TrainerState> {
 	const file = statePath(checkpoint);
 	if (!(await exists(file)))
 		throw new CheckpointError(
@@ -37,7 +44,7 @@ export async function readTrainerState(checkpoint: string): Promise<TrainerState
 		name: file,
 		fail: message => new CheckpointError(message),
 	});
-	return {...state, optimizerPath: optimizerPath(checkpoint)};
+	return state;
 }
 
 /** Writes the state into a checkpoint folder that is being built. */

@@ -1,22 +1,28 @@
 // Trains a model: steps, the loop around them, the validation bound, and checkpoints that a run continues from.
+import path from 'node:path';
 import {type Batch, toNativeBatch} from './batch.js';
 import {checkArgument, checkInstance, checkKeys, checkPath} from './config/arguments.js';
 import {changeConfig} from './config/resume.js';
 import {type ResolvedTrainConfig, resolveTrainConfig, type TrainConfig, toNativeTrainConfig} from './config.js';
 import {checkVocabulary, Dataset, nativeDatasetOf} from './dataset.js';
-import {AbortError, CheckpointError, DisposedError, NativeError} from './errors.js';
+import {EarlyStopping} from './early-stopping.js';
+import {AbortError, ConfigError, DisposedError, NonFiniteError} from './errors.js';
 import {fillWithModel, Model, nativeModelOf} from './model.js';
 import {loadNative} from './native.js';
 import {abortableCall, nativeCall} from './native-call.js';
 import type {NativeTrainer} from './native-types.js';
 import {addCheckpoint, resolveCheckpoint} from './run-folder.js';
-import {readTrainerState, writeTrainerState} from './trainer-state.js';
+import {loadTrainer, rollBack, saveTrainer} from './trainer-files.js';
+import {readTrainerState} from './trainer-state.js';
 import type {EvalStats, EvaluateOptions, Evaluation, FitOptions, ResumeOptions, StepStats} from './trainer-types.js';
 
 export type {EvalStats, EvaluateOptions, Evaluation, FitOptions, ResumeOptions, StepStats} from './trainer-types.js';
 
 const fitKeys = ['signal', 'validation', 'runFolder'] as const satisfies readonly (keyof FitOptions)[];
 const evaluateKeys = ['signal'] as const satisfies readonly (keyof EvaluateOptions)[];
+/** Steps in a row without finite loss and gradient before `skip` and `rollback` give up. */
+const MAX_NON_FINITE = 10;
+
 const resumeKeys = ['device', 'dtype', 'config'] as const satisfies readonly (keyof ResumeOptions)[];
 
 /** Trains a model: each step draws sequences, masks them, predicts the masked tokens and updates the weights. */
@@ -28,6 +34,10 @@ export class Trainer {
 	#last: Promise<unknown> = Promise.resolve();
 	#completedSteps = 0;
 	#evaluation: {readonly step: number; readonly nll: number; readonly standardError: number} | undefined;
+	#earlyStopping: EarlyStopping;
+	/** Of the last save or resume: where `rollback` goes back to. */
+	#checkpoint: string | undefined;
+	#nonFinite = 0;
 	#disposed = false;
 
 	/**
@@ -38,6 +48,7 @@ export class Trainer {
 		checkInstance('the model of a Trainer', model, Model);
 		this.model = model;
 		this.config = resolveTrainConfig(config, model.config);
+		this.#earlyStopping = new EarlyStopping(this.config.earlyStoppingPatience);
 	}
 
 	/**
@@ -56,18 +67,13 @@ export class Trainer {
 			'an object with keys of TrainConfig',
 		);
 		const checkpoint = await resolveCheckpoint(folder);
-		const {completedSteps, train, evaluation, optimizerPath} = await readTrainerState(checkpoint);
-		const model = await Model.load(checkpoint, {device, dtype});
+		const {completedSteps, train, evaluation, earlyStopping} = await readTrainerState(checkpoint);
+		const model = await Model.load(checkpoint, {device, dtype, ema: false});
 		try {
 			const trainer = new Trainer(model, changeConfig(train, config));
-			await trainer.#exclusive(async native => {
-				await native.load(optimizerPath);
-				if (native.completedSteps !== completedSteps) {
-					throw new CheckpointError(
-						`${optimizerPath} is of step ${native.completedSteps}, but state.json beside it of step ${completedSteps}`,
-					);
-				}
-			});
+			await trainer.#exclusive(native => loadTrainer(native, checkpoint, trainer.config));
+			trainer.#checkpoint = checkpoint;
+			trainer.#earlyStopping = new EarlyStopping(trainer.config.earlyStoppingPatience, earlyStopping);
 			trainer.#completedSteps = completedSteps;
 			trainer.#evaluation = evaluation && {
 				step: completedSteps,
@@ -86,12 +92,17 @@ export class Trainer {
 		return this.#completedSteps;
 	}
 
+	/** Whether `earlyStoppingPatience` has ended the run. */
+	get stoppedEarly(): boolean {
+		return this.#earlyStopping.isDue;
+	}
+
 	/**
 	 * One optimizer step: on `batchSize` sequences drawn from a dataset by (seed, step), or on a batch as it is, which bypasses
 	 * the objective.
 	 *
 	 * @throws ConfigError for a batch that does not fit the model; DataError for a dataset that is too short or of
-	 * another vocabulary.
+	 * another vocabulary; NonFiniteError as `onNonFinite` says.
 	 */
 	async step(data: Batch | Dataset): Promise<StepStats> {
 		checkArgument('the data of step', data, typeof data === 'object' && data !== null, 'a Dataset or a batch');
@@ -99,16 +110,19 @@ export class Trainer {
 		return this.#exclusive(async native => {
 			const work =
 				data instanceof Dataset ? native.step(nativeDatasetOf(data)) : native.stepBatch(toNativeBatch(data, true));
-			const stats = await work;
+			const stats: StepStats = {kind: 'step', ...(await work)};
+			if (stats.updated) this.#nonFinite = 0;
+			else await this.#skip(native, stats);
 			this.#completedSteps = stats.step;
-			return {kind: 'step', ...stats};
+			return stats;
 		});
 	}
 
 	/**
 	 * Steps until `config.steps` are completed, yielding after each, and evaluates and saves as the config says.
 	 *
-	 * @throws AbortError when the signal ends it; NativeError when the loss or the gradient is no longer finite.
+	 * @throws AbortError when the signal ends it; NonFiniteError as `onNonFinite` says; ConfigError for `rollback` without a
+	 * run folder.
 	 */
 	async *fit(dataset: Dataset, options: FitOptions = {}): AsyncGenerator<StepStats | EvalStats, void, void> {
 		checkInstance('the data of fit', dataset, Dataset);
@@ -119,26 +133,34 @@ export class Trainer {
 		if (runFolder !== undefined) checkPath('runFolder', runFolder);
 		checkVocabulary(dataset, this.model);
 		if (validation !== undefined) checkVocabulary(validation, this.model);
-		const {steps, evalEvery, saveEvery} = this.config;
+		const {steps, evalEvery, saveEvery, onNonFinite} = this.config;
+		if (onNonFinite === 'rollback' && this.#checkpoint === undefined) {
+			if (runFolder === undefined)
+				throw new ConfigError(
+					'onNonFinite is "rollback"; accepted: with a runFolder, for the checkpoints to go back to',
+				);
+			await this.save(runFolder);
+		}
+
 		const isDue = (every: number) => this.#completedSteps >= steps || (every > 0 && this.#completedSteps % every === 0);
-		while (this.#completedSteps < steps) {
+		while (this.#completedSteps < steps && !this.stoppedEarly) {
 			if (signal?.aborted)
 				throw new AbortError(`training was aborted after step ${this.#completedSteps}`, {cause: signal.reason});
 			const stats = await this.step(dataset);
-			checkFinite(stats);
 			yield stats;
 			if (validation && isDue(evalEvery)) {
 				const begin = performance.now();
 				const evaluation = await this.evaluate(validation, {signal});
+				this.#earlyStopping.add(evaluation.nll);
 				yield {kind: 'eval', step: stats.step, ...evaluation, seconds: (performance.now() - begin) / 1000};
 			}
 
-			if (runFolder !== undefined && isDue(saveEvery)) await this.save(runFolder);
+			if (runFolder !== undefined && (isDue(saveEvery) || this.stoppedEarly)) await this.save(runFolder);
 		}
 	}
 
 	/**
-	 * The validation bound: `evalBatches` batches of 64 windows, always the same windows and masks for the same data, times
+	 * The validation bound, of the average with `emaDecay`: `evalBatches` batches of 64 windows, always the same windows and masks for the same data, times
 	 * stratified, never cut to a random length.
 	 *
 	 * @throws DataError for a dataset that is too short or of another vocabulary; AbortError after `signal` or `dispose()`.
@@ -178,10 +200,11 @@ export class Trainer {
 				description: {model: model.config, train: config},
 				build: async folder => {
 					await fillWithModel(model, folder);
-					const state = {completedSteps, train: config, evaluation};
-					await writeTrainerState(folder, state, path => nativeCall(() => native.save(path)));
+					const {state: earlyStopping} = this.#earlyStopping;
+					await saveTrainer(native, folder, {completedSteps, train: config, evaluation, earlyStopping});
 				},
 			});
+			this.#checkpoint = path.join(runFolder, `step-${completedSteps}`);
 		});
 	}
 
@@ -208,6 +231,20 @@ export class Trainer {
 		await this.#last;
 	}
 
+	/** Counts a step that is not finite as completed, as `onNonFinite` says, or throws. */
+	async #skip(native: NativeTrainer, {step, loss, gradientNorm}: StepStats): Promise<void> {
+		const {onNonFinite, emaDecay} = this.config;
+		const problem = `step ${step} has loss ${loss} and gradient norm ${gradientNorm}`;
+		if (onNonFinite === 'abort')
+			throw new NonFiniteError(`${problem}; the weights are those before it. A lower learningRate may help`);
+		if (++this.#nonFinite >= MAX_NON_FINITE)
+			throw new NonFiniteError(`${problem}, the ${MAX_NON_FINITE}th such step in a row; a lower learningRate may help`);
+		if (onNonFinite === 'skip') return native.skipTo(step);
+		if (this.#checkpoint === undefined)
+			throw new NonFiniteError(`${problem}, and no checkpoint has been saved that "rollback" could go back to`);
+		await rollBack(native, this.#checkpoint, {emaDecay, step});
+	}
+
 	/** Runs calls one after the other, so that a checkpoint is never of two steps at once. */
 	async #exclusive<T>(work: (native: NativeTrainer) => Promise<T>): Promise<T> {
 		const run = async () => work(await this.#create());
@@ -226,11 +263,4 @@ export class Trainer {
 			throw error;
 		}
 	}
-}
-
-function checkFinite({step, loss, gradientNorm}: StepStats): void {
-	if (Number.isFinite(loss) && Number.isFinite(gradientNorm)) return;
-	throw new NativeError(
-		`training diverged at step ${step}: loss ${loss}, gradient norm ${gradientNorm}; continue from the last checkpoint with a lower learningRate`,
-	);
 }

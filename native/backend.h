@@ -43,6 +43,15 @@ struct DrawKey {
     uint32_t step;
 };
 
+// One place of dropout in one pass: where its random numbers come from.
+struct DropoutDraw {
+    float probability;       // that an element is dropped; 0: none is
+    uint64_t seed;           // of the optimizer step
+    int64_t first_sequence;  // number of the batch's first sequence in the step
+    int64_t length;          // rows of a sequence
+    uint32_t place;          // numbers the places of one model
+};
+
 struct PredictOptions {
     float temperature;  // 0: exact argmax, ties to the lowest id
     int32_t banned_token;
@@ -119,6 +128,12 @@ public:
     virtual void attention_backward(Tensor dq, Tensor dk, Tensor dv, Tensor dout, Tensor q, Tensor k, Tensor v,
                                     Tensor out, Tensor log_sum_exp, const AttentionShape& shape) = 0;
 
+    // ---- dropout (Srivastava et al., 2014) -----------------------------------------------------------
+    // out (N, C) = residual + x / (1 - probability) where it is kept, residual where it is dropped. residual may be
+    // null; out may be x or residual. Element (n, c) is dropped by the draw of (seed, first_sequence + n / length) at
+    // position n % length, step `place`, element c. With the gradient as x this is the backward pass too.
+    virtual void dropout(Tensor out, Tensor x, Tensor residual, const DropoutDraw& draw) = 0;
+
     // ---- rows with a weight ------------------------------------------------------------------------
     // out (M, C) = x[rows]   dx[rows] += dout (M, C)   rows i32 (1, M), each row at most once.
     virtual void gather_rows(Tensor out, Tensor x, Tensor rows) = 0;
@@ -135,6 +150,9 @@ public:
     // min(1, gradient_clip / (gradient_norm + 1e-6)); gradient_norm (1, 1).
     virtual void adamw(Tensor weights, Tensor first_moment, Tensor second_moment, Tensor gradients,
                        Tensor gradient_norm, const AdamWStep& step) = 0;
+
+    // out += rest * (x - out) on contiguous tensors of one shape: an average that keeps 1 - rest of its old value
+    virtual void moving_average(Tensor out, Tensor x, float rest) = 0;
 
     // ---- sampling --------------------------------------------------------------------------------------
     // For each row of logits (M, V): the token of largest logit / temperature + Gumbel noise among the unbanned,

@@ -38,6 +38,17 @@ const TensorEntry& find_tensor(const SafetensorsFile& file, const std::string& n
     return *entry;
 }
 
+int64_t read_counter(const SafetensorsFile& file, const std::string& key) {
+    const auto found = file.metadata.find(key);
+    const std::string text = found == file.metadata.end() ? "" : found->second;
+    int64_t value = -1;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size() || value < 0)
+        fail(ErrorCode::checkpoint,
+             file.path() + ": metadata " + key + " is \"" + text + "\"; accepted: a number of steps");
+    return value;
+}
+
 std::vector<TensorSource> sources(const std::string& prefix, const float* buffer, const ParameterTable& table) {
     std::vector<TensorSource> result;
     for (const Parameter& parameter : table.parameters)
@@ -86,15 +97,17 @@ void write_weights(const std::string& path, const float* buffer, const Parameter
 }
 
 void write_trainer_state(const std::string& path, const float* first_moment, const float* second_moment,
-                         int64_t completed_steps, const ParameterTable& table) {
+                         const TrainerCounters& counters, const ParameterTable& table) {
     std::vector<TensorSource> tensors = sources("first_moment.", first_moment, table);
     const std::vector<TensorSource> second = sources("second_moment.", second_moment, table);
     tensors.insert(tensors.end(), second.begin(), second.end());
-    write_safetensors(path, tensors, {{"completed_steps", std::to_string(completed_steps)}});
+    write_safetensors(
+        path, tensors,
+        {{"completed_steps", std::to_string(counters.completed_steps)}, {"updates", std::to_string(counters.updates)}});
 }
 
-int64_t read_trainer_state(float* first_moment, float* second_moment, const std::string& path,
-                           const ParameterTable& table) {
+TrainerCounters read_trainer_state(float* first_moment, float* second_moment, const std::string& path,
+                                   const ParameterTable& table) {
     const SafetensorsFile file(path);
     for (const Parameter& parameter : table.parameters) {
         const TensorEntry& first = find_tensor(file, "first_moment." + parameter.name, parameter.shape);
@@ -102,13 +115,7 @@ int64_t read_trainer_state(float* first_moment, float* second_moment, const std:
         file.read_f32(first, first_moment + parameter.offset);
         file.read_f32(second, second_moment + parameter.offset);
     }
-    const auto found = file.metadata.find("completed_steps");
-    const std::string text = found == file.metadata.end() ? "" : found->second;
-    int64_t steps = -1;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), steps);
-    if (error != std::errc{} || end != text.data() + text.size() || steps < 0)
-        fail(ErrorCode::checkpoint, path + ": metadata completed_steps is \"" + text + "\"; accepted: a step number");
-    return steps;
+    return {read_counter(file, "completed_steps"), read_counter(file, "updates")};
 }
 
 }  // namespace dllm

@@ -30,10 +30,15 @@ private:
 
 void write_weights(const std::string& path, const float* buffer, const ParameterTable& table);
 
-// A trainer's moments, host buffers of table.size floats, and its step counter.
+struct TrainerCounters {
+    int64_t completed_steps;
+    int64_t updates;  // of the moments: completed steps that were not skipped
+};
+
+// A trainer's moments, host buffers of table.size floats, and its counters.
 void write_trainer_state(const std::string& path, const float* first_moment, const float* second_moment,
-                         int64_t completed_steps, const ParameterTable& table);
-int64_t read_trainer_state(float* first_moment, float* second_moment, const std::string& path,
-                           const ParameterTable& table);
+                         const TrainerCounters& counters, const ParameterTable& table);
+TrainerCounters read_trainer_state(float* first_moment, float* second_moment, const std::string& path,
+                                   const ParameterTable& table);
 
 }  // namespace dllm

@@ -55,6 +55,8 @@ void validate(const ModelConfig& config) {
             reject("width / heads", std::to_string(config.head_width()), "an even number with rotary positions");
     }
     if (config.query_key_norm) check_positive("queryKeyNormEps", config.query_key_norm_eps);
+    if (!(config.dropout >= 0 && config.dropout < 1))
+        reject("dropout", std::to_string(config.dropout), "at least 0 and below 1");
     if (config.init == InitKind::normal) check_positive("initStd", config.init_std);
 }
 

@@ -47,6 +47,7 @@ struct ModelConfig {
     bool tied_head;
     bool query_key_norm;  // weightless RMS norm of every query and key head, before rotary
     float query_key_norm_eps;
+    float dropout;  // probability, while training, on the embedding and on every output of attention and MLP
     InitKind init;
     float init_std;
 
@@ -93,6 +94,8 @@ struct TrainConfig {
     ObjectiveConfig objective;
     OptimizerConfig optimizer;
     LearningRateConfig learning_rate;
+    double ema_decay;           // of the moving average of the weights; 0: none is kept
+    bool activation_recompute;  // keep only every layer's input, and compute the rest again in the backward pass
     int64_t eval_batches;
 };
 

@@ -32,10 +32,16 @@ Model::Model(std::unique_ptr<Backend> backend, const ModelConfig& config, const 
 
 Model::Model(std::unique_ptr<Backend> backend, const ModelConfig& config, const WeightsFile& file)
     : Model(std::move(backend), config) {
+    read(file);
+}
+
+void Model::read(const WeightsFile& file) {
     std::vector<float> values(static_cast<size_t>(table_.size));
     file.read(values.data(), table_);
     backend_->upload(weights_, values.data());
 }
+
+void Model::load(const std::string& path) { read(WeightsFile(path, table_, config_)); }
 
 std::vector<float> Model::parameter(const std::string& name) const {
     const Parameter* parameter = table_.find(name);

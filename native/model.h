@@ -43,6 +43,8 @@ public:
     };
     LossAndGradients loss_and_gradients(const Batch& batch) const;
 
+    // Replaces the weights by those of a file. Throws ERR_CHECKPOINT, and then keeps the old ones.
+    void load(const std::string& path);
     // Writes the weights as .safetensors under the family's names.
     void save(const std::string& path) const;
 
@@ -50,6 +52,7 @@ private:
     // Memory only; the weights are not set.
     Model(std::unique_ptr<Backend> backend, const ModelConfig& config);
     Model(std::unique_ptr<Backend> backend, const ModelConfig& config, const WeightsFile& file);
+    void read(const WeightsFile& file);
 
     std::unique_ptr<Backend> backend_;
     ModelConfig config_;

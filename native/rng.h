@@ -54,6 +54,11 @@ DLLM_HOST_DEVICE inline uint32_t random_bits(PhiloxKey key, Stream stream, uint3
     return philox(key, {{element / 4, position, step, uint32_t(stream)}}).words[element % 4];
 }
 
+// Dropout drops an element whose draw is below this.
+DLLM_HOST_DEVICE inline uint32_t dropout_threshold(float probability) {
+    return uint32_t(double(probability) * 0x1p32);  // probability is below 1
+}
+
 // [0, 1) in steps of 2^-32, exact in double.
 DLLM_HOST_DEVICE inline double uniform(uint32_t bits) { return bits * 0x1p-32; }
 

@@ -28,6 +28,9 @@ void check(const TrainConfig& config, const ModelConfig& model) {
         reject("contextLength", config.context_length, "1 to the model's " + std::to_string(model.context_length));
     if (config.objective.kind == ObjectiveKind::next_token && config.context_length < 2)
         reject("contextLength", config.context_length, "at least 2 for next_token");
+    if (!(config.ema_decay >= 0 && config.ema_decay < 1))
+        fail(ErrorCode::config,
+             "emaDecay is " + std::to_string(config.ema_decay) + "; accepted: at least 0 and below 1");
     if (config.eval_batches < 1) reject("evalBatches", config.eval_batches, "at least 1");
 }
 
@@ -42,13 +45,19 @@ Trainer::Trainer(std::shared_ptr<Model> model, const TrainConfig& config) : mode
         first_moment_ = arena.take(1, size);
         second_moment_ = arena.take(1, size);
         gradient_norm_ = arena.take(1, 1);
+        if (config.ema_decay > 0) ema_ = arena.take(1, size);
     });
     backend.zero(first_moment_);
     backend.zero(second_moment_);
+    if (ema_) backend.copy(ema_, model_->weights());
+}
+
+Pass Trainer::training_pass() const {
+    return config_.activation_recompute ? Pass::recomputing_training : Pass::training;
 }
 
 Workspace& Trainer::workspace(int64_t batch, int64_t length, Pass pass) const {
-    std::unique_ptr<Workspace>& workspace = pass == Pass::training ? training_workspace_ : evaluation_workspace_;
+    std::unique_ptr<Workspace>& workspace = pass == Pass::inference ? evaluation_workspace_ : training_workspace_;
     if (!workspace || !workspace->fits(batch, length)) {
         workspace.reset();  // frees the smaller one first
         workspace = std::make_unique<Workspace>(model_->backend(), model_->config(), batch, length, pass);
@@ -59,7 +68,7 @@ Workspace& Trainer::workspace(int64_t batch, int64_t length, Pass pass) const {
 StepStats Trainer::step(const Dataset& dataset) {
     const double begin = now();
     // The whole context's room from the start: a step cut to a random length must not size it.
-    workspace(part_size(config_.batch_size), config_.context_length, Pass::training);
+    workspace(part_size(config_.batch_size), config_.context_length, training_pass());
     return update(training_batch(config_, model_->config(), dataset, completed_steps_), begin);
 }
 
@@ -77,13 +86,16 @@ int64_t Trainer::part_size(int64_t batch) const {
 StepStats Trainer::update(const Batch& batch, double begin) {
     Backend& backend = model_->backend();
     const int64_t size = part_size(batch.batch);
-    Workspace& space = workspace(size, batch.length, Pass::training);
+    Workspace& space = workspace(size, batch.length, training_pass());
+    const PhiloxKey key = philox_key(config_.seed, uint64_t(completed_steps_));
+    const uint64_t dropout_seed = uint64_t(key.words[1]) << 32 | key.words[0];
     backend.zero(gradients_);
     double loss = 0;
     // Loss weights are those of the whole step, so the parts' losses and gradients add up to it.
     for (int64_t first = 0; first < batch.batch; first += size) {
         const Batch part = slice(batch, first, std::min(size, batch.batch - first));
         space.load(part);
+        space.dropout = {model_->config().dropout, dropout_seed, first, batch.length, 0};
         model_->transformer().loss_and_gradients(gradients_, model_->weights(), space, weighted_rows(part));
         float part_loss = 0;
         backend.download(&part_loss, space.head.loss);
@@ -91,15 +103,31 @@ StepStats Trainer::update(const Batch& batch, double begin) {
     }
     backend.global_norm(gradient_norm_, gradients_);
 
-    const OptimizerConfig& optimizer = config_.optimizer;
     const double rate = learning_rate(config_.learning_rate, completed_steps_);
+    float norm = 0;
+    backend.download(&norm, gradient_norm_);
+    StepStats stats{completed_steps_ + 1, loss, norm, rate, batch.batch * batch.length, 0, false};
+    if (std::isfinite(loss) && std::isfinite(norm)) {
+        apply_gradients(rate);
+        completed_steps_++;
+        stats.updated = true;
+    }
+    stats.seconds = now() - begin;
+    return stats;
+}
+
+// AdamW, then the moving average.
+void Trainer::apply_gradients(double rate) {
+    Backend& backend = model_->backend();
+    const OptimizerConfig& optimizer = config_.optimizer;
+    updates_++;
     AdamWStep step{float(rate),
                    optimizer.beta1,
                    optimizer.beta2,
                    optimizer.epsilon,
                    optimizer.weight_decay,
-                   float(1 - std::pow(double(optimizer.beta1), double(completed_steps_ + 1))),
-                   float(1 - std::pow(double(optimizer.beta2), double(completed_steps_ + 1))),
+                   float(1 - std::pow(double(optimizer.beta1), double(updates_))),
+                   float(1 - std::pow(double(optimizer.beta2), double(updates_))),
                    optimizer.gradient_clip};
     const int64_t decayed = model_->parameters().decayed_size;
     auto adamw = [&](int64_t first, int64_t count) {
@@ -112,21 +140,30 @@ StepStats Trainer::update(const Batch& batch, double begin) {
     step.weight_decay = 0;
     adamw(decayed, model_->parameters().size - decayed);
 
-    float norm = 0;
-    backend.download(&norm, gradient_norm_);
-    return {++completed_steps_, loss, norm, rate, batch.batch * batch.length, now() - begin};
+    if (!ema_) return;
+    // A young average must not remember the initial weights: the decay grows with the number of updates.
+    const double decay = std::min(config_.ema_decay, double(1 + updates_) / double(10 + updates_));
+    backend.moving_average(ema_, model_->weights(), float(1 - decay));
+}
+
+void Trainer::skip_to(int64_t step) {
+    if (step < completed_steps_)
+        fail(ErrorCode::config, "step is " + std::to_string(step) + "; accepted: at least the completed " +
+                                    std::to_string(completed_steps_));
+    completed_steps_ = step;
 }
 
 Evaluation Trainer::evaluate(const Dataset& dataset, const std::atomic<bool>& aborted) const {
     const int64_t batches = config_.eval_batches;
+    const Tensor weights = ema_ ? ema_ : model_->weights();
     Workspace& space = workspace(EVAL_BATCH_SIZE, config_.context_length, Pass::inference);
     double sum = 0, square_sum = 0;
     for (int64_t index = 0; index < batches; index++) {
         if (aborted) fail(ErrorCode::aborted, "the evaluation was aborted");
         const Batch batch = evaluation_batch(config_, model_->config(), dataset, index);
         space.load(batch);
-        model_->transformer().forward(model_->weights(), space);
-        const double loss = model_->transformer().loss(model_->weights(), space, weighted_rows(batch));
+        model_->transformer().forward(weights, space);
+        const double loss = model_->transformer().loss(weights, space, weighted_rows(batch));
         sum += loss;
         square_sum += loss * loss;
     }
@@ -147,15 +184,34 @@ void Trainer::save(const std::string& path) const {
     std::vector<float> first(size), second(size);
     model_->backend().download(first.data(), first_moment_);
     model_->backend().download(second.data(), second_moment_);
-    write_trainer_state(path, first.data(), second.data(), completed_steps_, model_->parameters());
+    write_trainer_state(path, first.data(), second.data(), {completed_steps_, updates_}, model_->parameters());
 }
 
 void Trainer::load(const std::string& path) {
     const size_t size = size_t(model_->parameters().size);
     std::vector<float> first(size), second(size);
-    completed_steps_ = read_trainer_state(first.data(), second.data(), path, model_->parameters());
+    const TrainerCounters counters = read_trainer_state(first.data(), second.data(), path, model_->parameters());
+    completed_steps_ = counters.completed_steps, updates_ = counters.updates;
     model_->backend().upload(first_moment_, first.data());
     model_->backend().upload(second_moment_, second.data());
+}
+
+void Trainer::require_ema() const {
+    if (!ema_) fail(ErrorCode::config, "emaDecay is 0, so the trainer keeps no average of the weights");
+}
+
+void Trainer::save_ema(const std::string& path) const {
+    require_ema();
+    std::vector<float> values(size_t(model_->parameters().size));
+    model_->backend().download(values.data(), ema_);
+    write_weights(path, values.data(), model_->parameters());
+}
+
+void Trainer::load_ema(const std::string& path) {
+    require_ema();
+    std::vector<float> values(size_t(model_->parameters().size));
+    WeightsFile(path, model_->parameters(), model_->config()).read(values.data(), model_->parameters());
+    model_->backend().upload(ema_, values.data());
 }
 
 }  // namespace dllm

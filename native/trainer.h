@@ -21,6 +21,7 @@ struct StepStats {
     double learning_rate;
     int64_t tokens;
     double seconds;
+    bool updated;  // false: loss or gradient was not finite, so nothing has changed and the step is not completed
 };
 
 struct Evaluation {
@@ -37,8 +38,12 @@ public:
     StepStats step(const Dataset& dataset);
     // One optimizer step on a batch as it is; the objective is not used.
     StepStats step(const Batch& batch);
-    // Validation bound: fixed windows, stratified times, no random length. Throws ERR_ABORTED once `aborted` is set.
+    // Validation bound, of the average where one is kept: fixed windows, stratified times, no random length. Throws
+    // ERR_ABORTED once `aborted` is set.
     Evaluation evaluate(const Dataset& dataset, const std::atomic<bool>& aborted) const;
+
+    // Counts the steps up to this one as completed without taking them. Throws ERR_CONFIG when that would go back.
+    void skip_to(int64_t step);
 
     int64_t completed_steps() const { return completed_steps_; }
     const TrainConfig& config() const { return config_; }
@@ -47,20 +52,28 @@ public:
 
     // Moments and counters as .safetensors.
     void save(const std::string& path) const;
-    // Throws ERR_CHECKPOINT when the file is not of this model.
+    // The moving average of the weights, under the names of the weights. Throws ERR_CONFIG when none is kept.
+    void save_ema(const std::string& path) const;
+    // Both throw ERR_CHECKPOINT when the file is not of this model, and then change nothing.
     void load(const std::string& path);
+    void load_ema(const std::string& path);
 
 private:
     StepStats update(const Batch& batch, double begin);
     int64_t part_size(int64_t batch) const;
+    void apply_gradients(double rate);
+    void require_ema() const;
+    Pass training_pass() const;
     Workspace& workspace(int64_t batch, int64_t length, Pass pass) const;
 
     std::shared_ptr<Model> model_;
     TrainConfig config_;
     Arena arena_;
     Tensor gradients_, first_moment_, second_moment_, gradient_norm_;
+    Tensor ema_;  // of the weights; absent when no average is kept
     mutable std::unique_ptr<Workspace> training_workspace_, evaluation_workspace_;
     int64_t completed_steps_ = 0;
+    int64_t updates_ = 0;  // completed steps that were not skipped
 };
 
 }  // namespace dllm

@@ -4,6 +4,20 @@
 #include <cmath>
 
 namespace dllm {
+namespace {
+
+// The places of dropout: the embedding, then two in every layer.
+constexpr uint32_t EMBEDDING_PLACE = 0;
+constexpr uint32_t attention_place(int64_t l) { return uint32_t(2 * l + 1); }
+constexpr uint32_t mlp_place(int64_t l) { return uint32_t(2 * l + 2); }
+
+DropoutDraw draw_at(const Workspace& workspace, uint32_t place) {
+    DropoutDraw draw = workspace.dropout;
+    draw.place = place;
+    return draw;
+}
+
+}  // namespace
 
 Transformer::Transformer(Backend& backend, const ModelConfig& config, const ParameterTable& table)
     : backend_(backend), config_(config), table_(table) {
@@ -45,6 +59,21 @@ void Transformer::norm_backward(Tensor dx, Tensor gradients, Tensor dout, Tensor
         backend_.rms_norm_backward(dx, dweight, dout, x, weight, rstd);
 }
 
+void Transformer::residual_forward(Tensor out, Tensor x, Tensor weight, Tensor bias, Tensor residual,
+                                   Workspace& workspace, uint32_t place) const {
+    const bool drops = workspace.dropout.probability > 0;
+    backend_.matmul_forward(out, x, weight, bias, drops ? Tensor{} : residual, config_.weight_layout());
+    if (drops) backend_.dropout(out, out, residual, draw_at(workspace, place));
+}
+
+// dnorm is free until the norm's own gradient is computed.
+Tensor Transformer::residual_gradient(Workspace& workspace, uint32_t place) const {
+    const BackwardState& d = workspace.backward;
+    if (workspace.dropout.probability == 0) return d.dresidual;
+    backend_.dropout(d.dnorm, d.dresidual, {}, draw_at(workspace, place));
+    return d.dnorm;
+}
+
 // mid = input + output(attention(qkv(norm(input))))
 void Transformer::attention_forward(Tensor weights, Workspace& workspace, int64_t l) const {
     LayerState& s = workspace.layers[size_t(l)];
@@ -60,25 +89,35 @@ void Transformer::attention_forward(Tensor weights, Workspace& workspace, int64_
         backend_.query_key_forward(s.qkv, s.query_key_rstd, workspace.positions, rotary_table_, shape);
     backend_.attention_forward(s.attention, s.log_sum_exp, s.qkv.slice_cols(0, query), s.qkv.slice_cols(query, key),
                                s.qkv.slice_cols(query + key, key), workspace.attention);
-    backend_.matmul_forward(s.mid, s.attention, w.attention_output.in(weights), w.attention_output_bias.in(weights),
-                            s.input, layout);
+    residual_forward(s.mid, s.attention, w.attention_output.in(weights), w.attention_output_bias.in(weights), s.input,
+                     workspace, attention_place(l));
 }
 
-// out = mid + down(activation(up(norm(mid))))
-void Transformer::mlp_forward(Tensor out, Tensor weights, Workspace& workspace, int64_t l) const {
+// hidden = activation(up(norm(mid)))
+void Transformer::mlp_hidden_forward(Tensor weights, Workspace& workspace, int64_t l) const {
     LayerState& s = workspace.layers[size_t(l)];
     const LayerSlots& w = table_.layers[size_t(l)];
-    const WeightLayout layout = config_.weight_layout();
 
     norm_forward(s.mlp_norm, s.mlp_mean, s.mlp_rstd, s.mid, weights, {config_.norm, w.mlp_norm, w.mlp_norm_bias});
     backend_.matmul_activation_forward(s.mlp_hidden, s.mlp_pre, s.mlp_norm, w.mlp_in.in(weights),
-                                       w.mlp_in_bias.in(weights), config_.mlp, layout);
-    backend_.matmul_forward(out, s.mlp_hidden, w.mlp_out.in(weights), w.mlp_out_bias.in(weights), s.mid, layout);
+                                       w.mlp_in_bias.in(weights), config_.mlp, config_.weight_layout());
+}
+
+// out = mid + down(hidden)
+void Transformer::mlp_forward(Tensor out, Tensor weights, Workspace& workspace, int64_t l) const {
+    const LayerState& s = workspace.layers[size_t(l)];
+    const LayerSlots& w = table_.layers[size_t(l)];
+    mlp_hidden_forward(weights, workspace, l);
+    residual_forward(out, s.mlp_hidden, w.mlp_out.in(weights), w.mlp_out_bias.in(weights), s.mid, workspace,
+                     mlp_place(l));
 }
 
 void Transformer::forward(Tensor weights, Workspace& workspace) const {
-    backend_.embedding_forward(workspace.layers.front().input, workspace.tokens, workspace.positions,
-                               table_.token_embedding.in(weights), table_.position_embedding.in(weights));
+    const Tensor embedding = workspace.layers.front().input;
+    backend_.embedding_forward(embedding, workspace.tokens, workspace.positions, table_.token_embedding.in(weights),
+                               table_.position_embedding.in(weights));
+    if (workspace.dropout.probability > 0)
+        backend_.dropout(embedding, embedding, {}, draw_at(workspace, EMBEDDING_PLACE));
     for (int64_t l = 0; l < config_.layers; l++) {
         const Tensor out = l + 1 < config_.layers ? workspace.layers[size_t(l + 1)].input : workspace.output;
         attention_forward(weights, workspace, l);
@@ -93,9 +132,9 @@ void Transformer::mlp_backward(Tensor gradients, Tensor weights, Workspace& work
     const BackwardState& d = workspace.backward;
     const WeightLayout layout = config_.weight_layout();
 
-    backend_.matmul_backward_weight(w.mlp_out.in(gradients), w.mlp_out_bias.in(gradients), s.mlp_hidden, d.dresidual,
-                                    layout);
-    backend_.matmul_backward_input(d.dhidden, d.dresidual, w.mlp_out.in(weights), layout);
+    const Tensor dout = residual_gradient(workspace, mlp_place(l));
+    backend_.matmul_backward_weight(w.mlp_out.in(gradients), w.mlp_out_bias.in(gradients), s.mlp_hidden, dout, layout);
+    backend_.matmul_backward_input(d.dhidden, dout, w.mlp_out.in(weights), layout);
     backend_.activation_backward(d.dpre, d.dhidden, s.mlp_pre, config_.mlp);
     backend_.matmul_backward_weight(w.mlp_in.in(gradients), w.mlp_in_bias.in(gradients), s.mlp_norm, d.dpre, layout);
     backend_.matmul_backward_input(d.dnorm, d.dpre, w.mlp_in.in(weights), layout);
@@ -110,9 +149,10 @@ void Transformer::attention_backward(Tensor gradients, Tensor weights, Workspace
     const WeightLayout layout = config_.weight_layout();
     const int64_t query = config_.heads * config_.head_width(), key = config_.kv_heads * config_.head_width();
 
+    const Tensor dout = residual_gradient(workspace, attention_place(l));
     backend_.matmul_backward_weight(w.attention_output.in(gradients), w.attention_output_bias.in(gradients),
-                                    s.attention, d.dresidual, layout);
-    backend_.matmul_backward_input(d.dattention, d.dresidual, w.attention_output.in(weights), layout);
+                                    s.attention, dout, layout);
+    backend_.matmul_backward_input(d.dattention, dout, w.attention_output.in(weights), layout);
     backend_.attention_backward(d.dqkv.slice_cols(0, query), d.dqkv.slice_cols(query, key),
                                 d.dqkv.slice_cols(query + key, key), d.dattention, s.qkv.slice_cols(0, query),
                                 s.qkv.slice_cols(query, key), s.qkv.slice_cols(query + key, key), s.attention,
@@ -138,9 +178,17 @@ void Transformer::loss_and_gradients(Tensor gradients, Tensor weights, Workspace
         head_backward(gradients, weights, workspace, chunk);
     }
     for (int64_t l = config_.layers - 1; l >= 0; l--) {
+        // the last layer's state is still that of the forward pass
+        if (workspace.recomputes() && l + 1 < config_.layers) {
+            attention_forward(weights, workspace, l);
+            mlp_hidden_forward(weights, workspace, l);
+        }
         mlp_backward(gradients, weights, workspace, l);
         attention_backward(gradients, weights, workspace, l);
     }
+    if (workspace.dropout.probability > 0)
+        backend_.dropout(workspace.backward.dresidual, workspace.backward.dresidual, {},
+                         draw_at(workspace, EMBEDDING_PLACE));
     backend_.embedding_backward(table_.token_embedding.in(gradients), table_.position_embedding.in(gradients),
                                 workspace.backward.dresidual, workspace.tokens, workspace.positions);
 }

@@ -51,7 +51,14 @@ private:
     void norm_backward(Tensor dx, Tensor gradients, Tensor dout, Tensor x, Tensor mean, Tensor rstd, Tensor weights,
                        const Norm& norm) const;
 
+    // out = dropout(x W + bias) + residual
+    void residual_forward(Tensor out, Tensor x, Tensor weight, Tensor bias, Tensor residual, Workspace& workspace,
+                          uint32_t place) const;
+    // The gradient of x W + bias, of dresidual.
+    Tensor residual_gradient(Workspace& workspace, uint32_t place) const;
+
     void attention_forward(Tensor weights, Workspace& workspace, int64_t l) const;
+    void mlp_hidden_forward(Tensor weights, Workspace& workspace, int64_t l) const;
     void mlp_forward(Tensor out, Tensor weights, Workspace& workspace, int64_t l) const;
     void attention_backward(Tensor gradients, Tensor weights, Workspace& workspace, int64_t l) const;
     void mlp_backward(Tensor gradients, Tensor weights, Workspace& workspace, int64_t l) const;

@@ -30,7 +30,7 @@ Workspace::Workspace(Backend& backend, const ModelConfig& config, int64_t max_ba
 void Workspace::lay_out(Arena& arena) {
     const int64_t N = max_rows_, C = config_.width, F = config_.mlp_width, D = config_.head_width();
     const int64_t pre = config_.mlp == Activation::swiglu ? 2 * F : F;
-    const bool training = pass_ == Pass::training;
+    const bool training = pass_ != Pass::inference;
     auto layer_state = [&](Tensor input) {
         LayerState state;
         state.input = input;
@@ -56,8 +56,11 @@ void Workspace::lay_out(Arena& arena) {
     output = arena.take(N, C);
     layers.clear();
     for (int64_t l = 0; l < config_.layers; l++) {
-        if (training) {
+        if (pass_ == Pass::training || (training && l == 0)) {
             layers.push_back(layer_state(arena.take(N, C)));
+        } else if (training) {
+            layers.push_back(layers.front());
+            layers.back().input = arena.take(N, C);
         } else {
             layers.push_back(l == 0 ? layer_state(output) : layers.front());
         }
@@ -100,6 +103,7 @@ void Workspace::shape(int64_t batch, int64_t length) {
 void Workspace::load(const Batch& batch) {
     if (!fits(batch.batch, batch.length)) fail(ErrorCode::native, "a batch is larger than its workspace");
     shape(batch.batch, batch.length);
+    dropout = {};
     backend_.upload(tokens, batch.tokens.data());
     backend_.upload(positions, expand_positions(batch).data());
 

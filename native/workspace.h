@@ -11,7 +11,8 @@
 
 namespace dllm {
 
-// N = batch * length rows. In inference every layer shares one state, and mid is input.
+// N = batch * length rows. In inference every layer shares one state, and mid is input. When activations are
+// recomputed, layers share all but their input.
 struct LayerState {
     Tensor input;                           // (N, C) residual stream before the layer
     Tensor attention_norm;                  // (N, C)
@@ -49,7 +50,8 @@ struct HeadState {
     Tensor loss;                    // (1, 1)
 };
 
-enum class Pass { inference, training };
+// recomputing_training keeps every layer's input and one state for all layers, which the backward pass fills again.
+enum class Pass { inference, training, recomputing_training };
 
 class Workspace {
 public:
@@ -59,8 +61,9 @@ public:
     bool fits(int64_t batch, int64_t length) const { return batch <= max_batch_ && batch * length <= max_rows_; }
     size_t bytes() const { return arena_.bytes() + mask_arena_.bytes(); }
 
-    // Uploads a batch and shapes every tensor to it. The batch must fit and be valid.
+    // Uploads a batch and shapes every tensor to it. The batch must fit and be valid. Dropout is off until it is set.
     void load(const Batch& batch);
+    bool recomputes() const { return pass_ == Pass::recomputing_training; }
 
     Tensor tokens, positions;  // i32 (1, N)
     AttentionShape attention;
@@ -69,6 +72,7 @@ public:
     BackwardState backward;
     HeadState head;
     int64_t head_chunk = 0;  // rows per chunk
+    DropoutDraw dropout{};   // of this batch, place 0; probability 0: none
 
 private:
     void lay_out(Arena& arena);

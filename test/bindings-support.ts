@@ -29,6 +29,7 @@ export const small: NativeModelConfig = {
 	tiedHead: true,
 	queryKeyNorm: true,
 	queryKeyNormEps: 1e-5,
+	dropout: 0,
 	init: 'normal',
 	initStd: 0.02,
 };
@@ -52,6 +53,8 @@ export const training: NativeTrainConfig = {
 	objective: {kind: 'masked', minTime: 1e-3, randomLengthFraction: 0.01},
 	optimizer: {beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, gradientClip: 1},
 	learningRate: {schedule: 'cosine', peak: 1e-3, minimum: 1e-4, warmupSteps: 2, decaySteps: 10, steps: 100},
+	emaDecay: 0,
+	activationRecompute: false,
 	evalBatches: 2,
 };
 export const slowTraining: NativeTrainConfig = {...training, batchSize: 8, contextLength: 256};

@@ -63,10 +63,14 @@ test.serial('exports what native-types.ts declares', async t => {
 		completedSteps: true,
 		step: true,
 		stepBatch: true,
+		skipTo: true,
 		evaluate: true,
 		abort: true,
 		save: true,
 		load: true,
+		loadWeights: true,
+		saveEma: true,
+		loadEma: true,
 		dispose: true,
 	};
 	const ofSampler: Record<keyof NativeSampler, true> = {done: true, step: true, run: true, abort: true, dispose: true};

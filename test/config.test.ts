@@ -31,9 +31,13 @@ test('fills in the defaults of a training run from the nano recipe', t => {
 		epsilon: 1e-8,
 		weightDecay: 0.1,
 		gradientClip: 1,
+		emaDecay: 0,
+		activationRecompute: false,
+		onNonFinite: 'abort',
 		seed: 0,
 		evalEvery: 250,
 		evalBatches: 40,
+		earlyStoppingPatience: 0,
 		saveEvery: 500,
 		saveKeep: 3,
 		objective: {kind: 'masked', minTime: 1e-3, randomLengthFraction: 0.01},
@@ -86,7 +90,8 @@ const wrongTraining: readonly (readonly [TrainConfig, RegExp])[] = [
 		/unknown key "learningrate"\. Did you mean "learningRate"\? Accepted keys: steps, batchSize/,
 	],
 	[{'batch-size': 1} as never, /Did you mean "batchSize"\?/],
-	[{emaDecay: 0.999} as never, /unknown key "emaDecay"/],
+	[{emaDecay: 1}, /emaDecay is 1; accepted: a number from 0 to 0\.9999999/],
+	[{onNonFinite: 'ignore' as never}, /onNonFinite is "ignore"; accepted: "abort", "skip" or "rollback"/],
 	[{batchSize: 2, gradientAccumulation: 3}, /gradientAccumulation is 3; accepted: at most batchSize \(2\)/],
 	[{steps: 10, decaySteps: 11}, /decaySteps is 11; accepted: at most steps \(10\)/],
 	[{contextLength: 65}, /contextLength is 65; accepted: at most the model's 64/],
@@ -145,7 +150,7 @@ const wrongModels: readonly (readonly [Partial<ModelConfig>, RegExp])[] = [
 	[{finalNorm: {knd: 'rms'} as never}, /unknown key "knd" in finalNorm\. Did you mean "kind"\?/],
 	[{vocabSize: 1}, /vocabSize is 1; accepted: an integer from 2 to \d+/],
 	[{norm: {kind: 'rms', eps: 1e-50}}, /norm\.eps is 1e-50; accepted: a number from 1e-30 to 1/],
-	[{dropout: 0.1} as never, /unknown key "dropout"/],
+	[{dropout: 1}, /dropout is 1; accepted: a number from 0 to 0\.99/],
 ];
 
 for (const [config, message] of wrongModels) {
@@ -181,7 +186,7 @@ test('plans one pass per mask token in one block unless told otherwise', t => {
 
 test('lists every key with its type, default and description', t => {
 	const keys = new Map(configKeys('train').map(key => [key.name, key]));
-	t.is(keys.size, 21);
+	t.is(keys.size, 25);
 	t.like(keys.get('steps'), {path: ['steps'], type: 'integer', default: 1500});
 	t.like(keys.get('betas'), {type: 'numbers', default: [0.9, 0.99]});
 	t.like(keys.get('learningRateSchedule'), {type: 'string', choices: ['constant', 'cosine'], default: 'cosine'});

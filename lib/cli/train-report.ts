@@ -82,6 +82,15 @@ export class TrainReport {
 	}
 
 	#addStep(stats: StepStats): void {
+		if (!stats.updated) {
+			const {onNonFinite} = this.#run.trainer.config;
+			const done = onNonFinite === 'rollback' ? 'went back to the last checkpoint' : 'skipped';
+			this.#progress.above(() =>
+				note(`step ${stats.step}: loss ${stats.loss}, gradient norm ${stats.gradientNorm}: ${done}`),
+			);
+			return;
+		}
+
 		this.#steps++;
 		const weight = 1 / Math.min(this.#steps, WINDOW);
 		const {loss, tokens, seconds} = this.#averages;
@@ -140,6 +149,10 @@ export class TrainReport {
 
 		for (const [index, text] of samples.entries())
 			print(`\n${paint('dim', `sample ${index + 1}:`)}\n${printable(text)}`);
+		if (trainer.stoppedEarly)
+			print(
+				`\nstopped early after step ${trainer.completedSteps}: ${trainer.config.earlyStoppingPatience} evaluations without a lower bound`,
+			);
 		print(`\ntrained in ${formatSeconds(seconds)}: validation bound ${formatBound(this.#evaluation!)}`);
 		print(`saved in ${folder}\n`);
 		print('Next:');

@@ -63,6 +63,11 @@ async function train(options: TrainOptions): Promise<void> {
 		return;
 	}
 
+	if (run.trainer.stoppedEarly) {
+		note('this run has stopped early; a larger --early-stopping-patience, or 0, continues it');
+		return;
+	}
+
 	report.finish(await trainToEnd(run, report, interruption));
 }
 

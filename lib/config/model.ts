@@ -58,6 +58,11 @@ export type ModelConfig = {
 	readonly queryKeyNorm?: boolean;
 	/** Epsilon of that norm. */
 	readonly queryKeyNormEps?: number;
+	/**
+	 * Probability that training drops an element of the embedding or of an output of attention or MLP before it joins the
+	 * residual stream (Srivastava et al., JMLR 2014); attention weights are not dropped. Evaluation and sampling drop nothing.
+	 */
+	readonly dropout?: number;
 	/** Random weights: N(0, initStd) with residual outputs divided by sqrt(2 * layers), or PyTorch's layer defaults. */
 	readonly init?: 'normal' | 'pytorch';
 	/** Standard deviation for `init: 'normal'`. */
@@ -97,7 +102,11 @@ export const modelSchema = z.strictObject({
 	width: size.describe('width of the residual stream'),
 	mlpWidth: size.optional().describe('inner width of the MLP (default: 4 * width)'),
 	vocabSize: size.min(2).optional().describe('token ids, the mask token included (default: of the tokenizer)'),
-	contextLength: size.describe('longest sequence in tokens'),
+	contextLength: z
+		.int()
+		.min(1)
+		.max(2 ** 20)
+		.describe('longest sequence in tokens'),
 	maskTokenId: z
 		.int()
 		.min(0)
@@ -116,6 +125,7 @@ export const modelSchema = z.strictObject({
 	tiedHead: z.boolean().optional().describe('the head is the token embedding (default: of the family)'),
 	queryKeyNorm: z.boolean().optional().describe('normalise query and key heads (default: of the family)'),
 	queryKeyNormEps: epsilon.optional().describe('epsilon of the query and key norm (default: of the family)'),
+	dropout: z.number().min(0).max(0.99).optional().describe('share of elements dropped in training (default: 0)'),
 	init: z.enum(['normal', 'pytorch']).optional().describe('random weights (default: of the family)'),
 	initStd: positive.optional().describe('standard deviation of normal weights (default: of the family)'),
 });
@@ -133,7 +143,13 @@ type FamilyDefaults = Required<
 >;
 
 const unbiased = {qkvBias: false, attentionOutputBias: false, mlpBias: false, headBias: false} as const;
-const shared = {queryKeyNorm: false, queryKeyNormEps: torchEps, init: 'normal', initStd: 0.02} as const;
+const shared = {
+	queryKeyNorm: false,
+	queryKeyNormEps: torchEps,
+	dropout: 0,
+	init: 'normal',
+	initStd: 0.02,
+} as const;
 
 /** What a family's models have in common. */
 export const familyDefaults = {

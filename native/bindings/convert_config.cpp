@@ -47,6 +47,7 @@ ModelConfig to_model_config(const Field& field) {
     config.tied_head = field["tiedHead"].boolean();
     config.query_key_norm = field["queryKeyNorm"].boolean();
     config.query_key_norm_eps = field["queryKeyNormEps"].single();
+    config.dropout = field["dropout"].single();
     config.init = field["init"].one_of<InitKind>({{"normal", InitKind::normal}, {"pytorch", InitKind::pytorch}});
     config.init_std = field["initStd"].single();
     return config;
@@ -83,6 +84,8 @@ TrainConfig to_train_config(const Field& field) {
     config.learning_rate.decay_steps = count(rate["decaySteps"]);
     config.learning_rate.steps = count(rate["steps"]);
 
+    config.ema_decay = field["emaDecay"].number();
+    config.activation_recompute = field["activationRecompute"].boolean();
     config.eval_batches = count(field["evalBatches"]);
     return config;
 }

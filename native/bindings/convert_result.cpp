@@ -60,6 +60,7 @@ Napi::Value to_js(Napi::Env env, const StepStats& stats) {
     object.Set("step", double(stats.step));
     object.Set("loss", stats.loss);
     object.Set("gradientNorm", stats.gradient_norm);
+    object.Set("updated", stats.updated);
     object.Set("learningRate", stats.learning_rate);
     object.Set("tokens", double(stats.tokens));
     object.Set("seconds", stats.seconds);

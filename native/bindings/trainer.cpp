@@ -6,7 +6,14 @@
 #include "environment.h"
 #include "model.h"
 
+#include <limits>
+
 namespace dllm::bindings {
+namespace {
+
+std::string path_argument(const Napi::CallbackInfo& info) { return Field(info[0], "path").path_name(); }
+
+}  // namespace
 
 Napi::Function TrainerBinding::define(Napi::Env env) {
     return DefineClass(env, "NativeTrainer",
@@ -14,10 +21,14 @@ Napi::Function TrainerBinding::define(Napi::Env env) {
                            InstanceAccessor<&TrainerBinding::completed_steps>("completedSteps"),
                            InstanceMethod<&TrainerBinding::step>("step"),
                            InstanceMethod<&TrainerBinding::step_batch>("stepBatch"),
+                           InstanceMethod<&TrainerBinding::skip_to>("skipTo"),
                            InstanceMethod<&TrainerBinding::evaluate>("evaluate"),
                            InstanceMethod<&TrainerBinding::abort>("abort"),
                            InstanceMethod<&TrainerBinding::save>("save"),
                            InstanceMethod<&TrainerBinding::load>("load"),
+                           InstanceMethod<&TrainerBinding::load_weights>("loadWeights"),
+                           InstanceMethod<&TrainerBinding::save_ema>("saveEma"),
+                           InstanceMethod<&TrainerBinding::load_ema>("loadEma"),
                            InstanceMethod<&TrainerBinding::dispose>("dispose"),
                        });
 }
@@ -56,14 +67,15 @@ template <typename Step>
 Napi::Promise TrainerBinding::run_step(const Napi::CallbackInfo& info, Step step) {
     struct Stepped {
         StepStats stats;
+        int64_t completed_steps;
         size_t bytes;  // grows with the largest batch
     };
     auto work = [step = std::move(step)](Trainer& trainer) -> Stepped {
         const StepStats stats = step(trainer);
-        return {stats, trainer.bytes()};
+        return {stats, trainer.completed_steps(), trainer.bytes()};
     };
     return trainer_->run(info.This(), std::move(work), [this](Napi::Env env, const Stepped& stepped) {
-        completed_steps_ = stepped.stats.step;
+        completed_steps_ = stepped.completed_steps;
         trainer_->report_memory(int64_t(stepped.bytes));
         return to_js(env, stepped.stats);
     });
@@ -106,26 +118,55 @@ Napi::Value TrainerBinding::abort(const Napi::CallbackInfo& info) {
     return info.Env().Undefined();
 }
 
-// save(path: string): Promise<void>
-Napi::Value TrainerBinding::save(const Napi::CallbackInfo& info) {
-    return promise_or_rejection(info.Env(), [&] {
-        return trainer_->run(
-            info.This(), [path = Field(info[0], "path").path_name()](Trainer& trainer) { trainer.save(path); },
-            [](Napi::Env env) { return env.Undefined(); });
+// work(Trainer&) -> nothing; completedSteps follows what it did.
+template <typename Work>
+Napi::Promise TrainerBinding::run_change(const Napi::CallbackInfo& info, Work work) {
+    auto change = [work = std::move(work)](Trainer& trainer) {
+        work(trainer);
+        return trainer.completed_steps();
+    };
+    return trainer_->run(info.This(), std::move(change), [this](Napi::Env env, int64_t completed_steps) {
+        completed_steps_ = completed_steps;
+        return env.Undefined();
     });
 }
 
-// load(path: string): Promise<void>
+// skipTo(step: number): Promise<void>
+Napi::Value TrainerBinding::skip_to(const Napi::CallbackInfo& info) {
+    return promise_or_rejection(info.Env(), [&] {
+        const int64_t step = Field(info[0], "step").integer(0, std::numeric_limits<int32_t>::max());
+        return run_change(info, [step](Trainer& trainer) { trainer.skip_to(step); });
+    });
+}
+
+// save(path: string): Promise<void>, and so on
+Napi::Value TrainerBinding::save(const Napi::CallbackInfo& info) {
+    return promise_or_rejection(info.Env(), [&] {
+        return run_change(info, [path = path_argument(info)](Trainer& trainer) { trainer.save(path); });
+    });
+}
+
 Napi::Value TrainerBinding::load(const Napi::CallbackInfo& info) {
     return promise_or_rejection(info.Env(), [&] {
-        auto work = [path = Field(info[0], "path").path_name()](Trainer& trainer) {
-            trainer.load(path);
-            return trainer.completed_steps();
-        };
-        return trainer_->run(info.This(), std::move(work), [this](Napi::Env env, int64_t completed_steps) {
-            completed_steps_ = completed_steps;
-            return env.Undefined();
-        });
+        return run_change(info, [path = path_argument(info)](Trainer& trainer) { trainer.load(path); });
+    });
+}
+
+Napi::Value TrainerBinding::load_weights(const Napi::CallbackInfo& info) {
+    return promise_or_rejection(info.Env(), [&] {
+        return run_change(info, [path = path_argument(info)](Trainer& trainer) { trainer.model().load(path); });
+    });
+}
+
+Napi::Value TrainerBinding::save_ema(const Napi::CallbackInfo& info) {
+    return promise_or_rejection(info.Env(), [&] {
+        return run_change(info, [path = path_argument(info)](Trainer& trainer) { trainer.save_ema(path); });
+    });
+}
+
+Napi::Value TrainerBinding::load_ema(const Napi::CallbackInfo& info) {
+    return promise_or_rejection(info.Env(), [&] {
+        return run_change(info, [path = path_argument(info)](Trainer& trainer) { trainer.load_ema(path); });
     });
 }
 

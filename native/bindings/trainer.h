@@ -26,14 +26,20 @@ private:
     Napi::Value completed_steps(const Napi::CallbackInfo& info);
     Napi::Value step(const Napi::CallbackInfo& info);
     Napi::Value step_batch(const Napi::CallbackInfo& info);
+    Napi::Value skip_to(const Napi::CallbackInfo& info);
     Napi::Value evaluate(const Napi::CallbackInfo& info);
     Napi::Value abort(const Napi::CallbackInfo& info);
     Napi::Value save(const Napi::CallbackInfo& info);
     Napi::Value load(const Napi::CallbackInfo& info);
+    Napi::Value load_weights(const Napi::CallbackInfo& info);
+    Napi::Value save_ema(const Napi::CallbackInfo& info);
+    Napi::Value load_ema(const Napi::CallbackInfo& info);
     Napi::Value dispose(const Napi::CallbackInfo& info);
 
     template <typename Step>
     Napi::Promise run_step(const Napi::CallbackInfo& info, Step step);
+    template <typename Work>
+    Napi::Promise run_change(const Napi::CallbackInfo& info, Work work);
 
     State trainer_;
     std::shared_ptr<std::atomic<bool>> aborted_;  // of the last evaluation

@@ -139,10 +139,16 @@ struct Kernels {
                             const NoiseKey& noise);
     float (*softmax_at)(const float* logits, int64_t columns, int32_t token);
 
+    // out = residual + kept x * scale over one row's columns; an element is kept when its draw reaches the threshold
+    void (*dropout)(float* out, const float* x, const float* residual, int64_t columns, uint32_t threshold, float scale,
+                    const NoiseKey& noise);
+
     // ---- optimizer ----
     double (*square_sum)(const float* x, int64_t count);
     void (*adamw)(float* weights, float* first_moment, float* second_moment, const float* gradients,
                   const AdamWFactors& factors, int64_t count);
+    // out += rest (x - out)
+    void (*moving_average)(float* out, const float* x, float rest, int64_t count);
 };
 
 // ---- what the architecture offers: isa/paths_*.cpp ----

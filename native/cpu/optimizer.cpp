@@ -1,4 +1,4 @@
-// The global gradient norm and AdamW.
+// The global gradient norm, AdamW and the moving average of the weights.
 #include "backend.h"
 #include "check.h"
 #include "thread_pool.h"
@@ -51,6 +51,16 @@ void CpuBackend::adamw(Tensor weights, Tensor first_moment, Tensor second_moment
     parallel_ranges(weights.count(), ELEMENTS_PER_UNIT, [&](int64_t begin, int64_t end) {
         kernels_.adamw(weights.f32() + begin, first_moment.f32() + begin, second_moment.f32() + begin,
                        gradients.f32() + begin, factors, end - begin);
+    });
+}
+
+void CpuBackend::moving_average(Tensor out, Tensor x, float rest) {
+    const OpCheck check("moving_average");
+    check.shape("x", x, out.rows, out.cols);
+    check.contiguous("out", out);
+    check.contiguous("x", x);
+    parallel_ranges(out.count(), ELEMENTS_PER_UNIT, [&](int64_t begin, int64_t end) {
+        kernels_.moving_average(out.f32() + begin, x.f32() + begin, rest, end - begin);
     });
 }
 

@@ -59,6 +59,16 @@ AdamWStep adamw_step(int64_t number, float weight_decay, float gradient_clip) {
             gradient_clip};
 }
 
+void add_moving_average(OpCases& cases, int64_t rows, int64_t cols, float rest) {
+    add_case(cases, case_name("moving_average", {rows, cols}), 3e-7, [=](OpRun& run) {
+        run.contiguous();
+        Operand& out = run.changed("out", run.random.normal<float>(rows, cols));
+        Operand& x = run.input("x", run.random.normal<float>(rows, cols));
+        run.backend.moving_average(out.tensor, x.tensor, rest);
+        run.twin([&] { reference::moving_average(out.twin, x.twin, rest); });
+    });
+}
+
 // Weights as small as the updates, so that an error in an update is not lost in them.
 void add_adamw(OpCases& cases, int64_t rows, int64_t cols, float weight_decay, float gradient_clip, int64_t steps) {
     const std::string name = case_name("adamw", {rows, cols, steps}) + (weight_decay > 0 ? " decay" : "") +
@@ -107,6 +117,9 @@ void add_loss_cases(OpCases& cases) {
             add_adamw(cases, 130, 301, decay, clip, 2);
         }
     }
+    add_moving_average(cases, 1, 1, 0.5f);
+    add_moving_average(cases, 3, 37, 1e-4f);
+    add_moving_average(cases, 130, 301, 1.0f);
 }
 
 }  // namespace dllm::test

@@ -1,5 +1,6 @@
 // Op cases: embedding, norms, and the moving, gathering and scattering of rows.
 #include "op_cases.h"
+#include "reference/dropout.h"
 #include "reference/embedding.h"
 #include "reference/loss.h"
 #include "reference/norm.h"
@@ -139,6 +140,30 @@ void add_rows(OpCases& cases, RowShape shape) {
     });
 }
 
+void add_dropout(OpCases& cases, RowShape shape, float probability, bool with_residual) {
+    const auto [N, C] = shape;
+    const DropoutDraw draw{probability, 0x123456789abcull, 3, std::max<int64_t>(1, N / 3), 7};
+    const std::string name = case_name("dropout", {N, C}) + " " + std::to_string(probability);
+    add_case(cases, name + (with_residual ? " residual" : ""), 1e-7, [=](OpRun& run) {
+        Operand& x = run.input("x", run.random.normal<float>(N, C));
+        Operand& residual = with_residual ? run.input("residual", run.random.normal<float>(N, C)) : run.absent();
+        Operand& out = run.written("out", N, C);
+        run.backend.dropout(out.tensor, x.tensor, residual.tensor, draw);
+        run.twin([&] { reference::dropout(out.twin, x.twin, residual.twin, draw); });
+    });
+    add_case(cases, name + (with_residual ? " in place of the residual" : " in place"), 1e-7, [=](OpRun& run) {
+        Operand& out = run.changed("out", run.random.normal<float>(N, C));
+        if (!with_residual) {
+            run.backend.dropout(out.tensor, out.tensor, {}, draw);
+            run.twin([&] { reference::dropout(out.twin, out.twin, {}, draw); });
+            return;
+        }
+        Operand& x = run.input("x", run.random.normal<float>(N, C));
+        run.backend.dropout(out.tensor, x.tensor, out.tensor, draw);
+        run.twin([&] { reference::dropout(out.twin, x.twin, out.twin, draw); });
+    });
+}
+
 }  // namespace
 
 void add_row_cases(OpCases& cases) {
@@ -150,10 +175,13 @@ void add_row_cases(OpCases& cases) {
         add_rms_norm(cases, shape, 1);
         add_rows(cases, shape);
         add_moves(cases, shape);
+        for (const bool with_residual : {false, true}) add_dropout(cases, shape, 0.3f, with_residual);
     }
     add_layer_norm(cases, {9, 257}, true, 0.5, 100, 5e-5);
     add_rms_norm(cases, {9, 257}, 1e-4);  // eps decides
     add_rms_norm(cases, {9, 257}, 1e4);
+    add_dropout(cases, {9, 257}, 0, true);
+    add_dropout(cases, {9, 521}, 0.99f, true);
 }
 
 }  // namespace dllm::test

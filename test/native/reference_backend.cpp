@@ -3,6 +3,7 @@
 
 #include "reference/activation.h"
 #include "reference/attention.h"
+#include "reference/dropout.h"
 #include "reference/embedding.h"
 #include "reference/loss.h"
 #include "reference/matmul.h"
@@ -186,6 +187,11 @@ void ReferenceBackend::scatter_rows(Tensor dx, Tensor dout, Tensor rows) {
     reference::scatter_rows(*Output(dx), matrix(dout), integers(rows));
 }
 
+void ReferenceBackend::dropout(Tensor out, Tensor x, Tensor residual, const DropoutDraw& draw) {
+    const reference::Matrix<float> added = residual ? matrix(residual) : reference::Matrix<float>();
+    reference::dropout(*Output(out), matrix(x), added, draw);
+}
+
 void ReferenceBackend::cross_entropy(Tensor loss, Tensor logits, Tensor targets, Tensor weights) {
     reference::cross_entropy(*Output(loss), *Output(logits), integers(targets), matrix(weights));
 }
@@ -203,6 +209,10 @@ void ReferenceBackend::adamw(Tensor weights, Tensor first_moment, Tensor second_
                              Tensor gradient_norm, const AdamWStep& step) {
     reference::adamw(*Output(weights), *Output(first_moment), *Output(second_moment), matrix(gradients),
                      matrix(gradient_norm), step);
+}
+
+void ReferenceBackend::moving_average(Tensor out, Tensor x, float rest) {
+    reference::moving_average(*Output(out), matrix(x), rest);
 }
 
 void ReferenceBackend::predict_tokens(Tensor tokens, Tensor confidence, Tensor logits, const DrawKey* draws,

@@ -16,15 +16,10 @@ export async function readSafetensors(file: string): Promise<Map<string, Tensor>
 	const begin = 8 + Number(bytes.readBigUInt64LE(0));
 	const header = JSON.parse(bytes.toString('utf8', 8, begin)) as Record<string, Entry>;
 	const tensors = new Map<string, Tensor>();
-	for (const [
-		name,
-		{
-			dtype,
-			shape,
-			data_offsets: [from, to],
-		},
-	] of Object.entries(header)) {
+	for (const [name, entry] of Object.entries(header)) {
 		if (name === '__metadata__') continue;
+		const {dtype, shape, data_offsets: offsets} = entry;
+		const [from, to] = offsets;
 		const view = views[dtype];
 		if (view === undefined) throw new Error(`${file}: ${name} is ${dtype}`);
 		tensors.set(name, {shape, data: new view(Uint8Array.from(bytes.subarray(begin + from, begin + to)).buffer)});

@@ -1,4 +1,5 @@
-// The optimizer's two passes over a flat range: sum of squares, and the AdamW update (Loshchilov & Hutter, 2019).
+// The optimizer's passes over a flat range: sum of squares, the AdamW update (Loshchilov & Hutter, 2019), and the
+// moving average of the weights.
 #pragma once
 
 #include "../kernels.h"
@@ -38,6 +39,14 @@ void adamw(float* weights, float* first_moment, float* second_moment, const floa
         part.store(first_moment + i, m);
         part.store(second_moment + i, v);
         part.store(weights + i, Isa::fma(part.load(weights + i), decay, -(step * m / denominator)));
+    });
+}
+
+template <class Isa>
+void moving_average(float* out, const float* x, float rest, int64_t count) {
+    sweep<Isa>(count, [&](int64_t i, auto part) {
+        const typename Isa::Float old = part.load(out + i);
+        part.store(out + i, Isa::fma(splat<Isa>(rest), part.load(x + i) - old, old));
     });
 }
 

@@ -6,6 +6,7 @@
 #include "attention.h"
 #include "attention_backward.h"
 #include "cross_entropy.h"
+#include "dropout.h"
 #include "matmul.h"
 #include "norm.h"
 #include "pack.h"
@@ -43,8 +44,10 @@ constexpr Kernels make_kernels(const char* name) {
     k.argmax = argmax<Isa>;
     k.noisy_argmax = noisy_argmax<Isa>;
     k.softmax_at = softmax_at<Isa>;
+    k.dropout = dropout<Isa>;
     k.square_sum = square_sum<Isa>;
     k.adamw = adamw<Isa>;
+    k.moving_average = moving_average<Isa>;
     return k;
 }
 

@@ -1,4 +1,4 @@
-// Reference loops: the global gradient norm and AdamW.
+// Reference loops: the global gradient norm, AdamW and the moving average of the weights.
 #pragma once
 
 #include "backend.h"
@@ -33,6 +33,12 @@ void adamw(Matrix<Real>& weights, Matrix<Real>& first_moment, Matrix<Real>& seco
         const Real denominator = std::sqrt(v / Real(step.bias_correction2)) + Real(step.epsilon);
         w = w - rate * Real(step.weight_decay) * w - rate * (m / Real(step.bias_correction1)) / denominator;
     }
+}
+
+// out += rest * (x - out)
+template <typename Real>
+void moving_average(Matrix<Real>& out, const Matrix<Real>& x, float rest) {
+    for (size_t i = 0; i < out.data.size(); i++) out.data[i] += Real(rest) * (x.data[i] - out.data[i]);
 }
 
 }  // namespace dllm::reference

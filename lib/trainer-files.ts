@@ -1,0 +1,53 @@
+// What a trainer has in a checkpoint beside state.json: weights, moments and the moving average, to and from native memory.
+import {CheckpointError} from './errors.js';
+import {exists} from './files.js';
+import {nativeCall} from './native-call.js';
+import type {NativeTrainer} from './native-types.js';
+import {
+	emaPath,
+	optimizerPath,
+	readTrainerState,
+	type TrainerState,
+	weightsPath,
+	writeTrainerState,
+} from './trainer-state.js';
+
+/** Fills the checkpoint folder that is being built. */
+export async function saveTrainer(native: NativeTrainer, folder: string, state: TrainerState): Promise<void> {
+	if (state.train.emaDecay > 0) await nativeCall(() => native.saveEma(emaPath(folder)));
+	await writeTrainerState(folder, state, path => nativeCall(() => native.save(path)));
+}
+
+/**
+ * Moments, counters and the average of a checkpoint, into a trainer whose model has its weights.
+ * @throws CheckpointError naming the file and what is wrong with it.
+ */
+export async function loadTrainer(
+	native: NativeTrainer,
+	checkpoint: string,
+	{emaDecay}: {readonly emaDecay: number},
+): Promise<void> {
+	const {completedSteps, train} = await readTrainerState(checkpoint);
+	const optimizer = optimizerPath(checkpoint);
+	await native.load(optimizer);
+	if (native.completedSteps !== completedSteps) {
+		throw new CheckpointError(
+			`${optimizer} is of step ${native.completedSteps}, but state.json beside it of step ${completedSteps}`,
+		);
+	}
+
+	// an average that begins with this run starts at the weights
+	const ema = emaPath(checkpoint);
+	if (emaDecay > 0 && (train.emaDecay > 0 || (await exists(ema)))) await native.loadEma(ema);
+}
+
+/** Weights and trainer as a checkpoint has them, but counted on: the steps up to `step` are not taken again. */
+export async function rollBack(
+	native: NativeTrainer,
+	checkpoint: string,
+	{emaDecay, step}: {readonly emaDecay: number; readonly step: number},
+): Promise<void> {
+	await native.loadWeights(weightsPath(checkpoint));
+	await loadTrainer(native, checkpoint, {emaDecay});
+	await native.skipTo(step);
+}

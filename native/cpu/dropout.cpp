@@ -1,0 +1,36 @@
+// Dropout.
+#include "../rng.h"
+#include "backend.h"
+#include "check.h"
+#include "thread_pool.h"
+
+namespace dllm {
+
+namespace {
+
+constexpr int64_t ROWS_PER_UNIT = 64;
+
+}  // namespace
+
+void CpuBackend::dropout(Tensor out, Tensor x, Tensor residual, const DropoutDraw& draw) {
+    const OpCheck check("dropout");
+    const int64_t N = out.rows, C = out.cols;
+    check.shape("out", out, N, C);
+    check.shape("x", x, N, C);
+    check.optional_shape("residual", residual, N, C);
+    check.that(draw.probability >= 0 && draw.probability < 1, "probability must be at least 0 and below 1");
+    check.that(draw.length > 0, "length must be at least 1");
+    const uint32_t threshold = dropout_threshold(draw.probability);
+    const float scale = 1.0f / (1.0f - draw.probability);
+    parallel_ranges(N, ROWS_PER_UNIT, [&](int64_t begin, int64_t end) {
+        for (int64_t n = begin; n < end; n++) {
+            const PhiloxKey key = philox_key(draw.seed, uint64_t(draw.first_sequence + n / draw.length));
+            const NoiseKey noise{key.words[0], key.words[1], uint32_t(n % draw.length), draw.place,
+                                 uint32_t(Stream::dropout)};
+            kernels_.dropout(out.f32() + n * out.stride, x.f32() + n * x.stride,
+                             residual ? residual.f32() + n * residual.stride : nullptr, C, threshold, scale, noise);
+        }
+    });
+}
+
+}  // namespace dllm
