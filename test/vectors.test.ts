@@ -3,69 +3,16 @@ import {readFileSync} from 'node:fs';
 import test from 'ava';
 import {Model} from '../lib/model.js';
 import {Sampler} from '../lib/sampler.js';
-import {Trainer} from '../lib/trainer.js';
-import {relativeError} from './support/expect.js';
 import {fixture} from './support/folders.js';
-import {readVector} from './support/vectors.js';
+import {checkModelVector, checkOptimizerVector} from './support/vector-checks.js';
+import {modelVectors} from './support/vectors.js';
 
-const names = [
-	'gpt2-masked',
-	'gpt2-causal',
-	'gpt2-shifted-annealed',
-	'gpt2-block-diffusion',
-	'llada-masked',
-	'dream-shifted',
-];
-
-for (const name of names) {
-	test(`${name}: logits, loss and every gradient`, async t => {
-		const {folder, tensors, input, loss: expectedLoss} = await readVector(name);
-		const model = await Model.load(folder);
-		const {logits, shape} = await model.forward(input);
-		const expectedLogits = tensors.get('logits')!;
-		t.deepEqual(shape, expectedLogits.shape);
-		t.true(relativeError(logits, expectedLogits.data) <= 1e-5, `logits: ${relativeError(logits, expectedLogits.data)}`);
-
-		const {loss, gradients} = await model.lossAndGradients(input);
-		t.true(Math.abs(loss / expectedLoss - 1) <= 1e-5, `loss: ${loss}, expected ${expectedLoss}`);
-		const expected = new Map([...tensors].filter(([key]) => key.startsWith('grad.')));
-		t.is(gradients.size, expected.size);
-		for (const {name: parameter, shape} of model.parameters()) {
-			const {data, shape: expectedShape} = expected.get(`grad.${parameter}`)!;
-			t.deepEqual(shape, expectedShape, parameter);
-			const error = relativeError(gradients.get(parameter)!, data);
-			t.true(error <= 1e-4, `${parameter}: ${error}`);
-		}
-
-		model.dispose();
-	});
+for (const name of modelVectors) {
+	test(`${name}: logits, loss and every gradient`, t => checkModelVector(t, fixture('vectors', name)));
 }
 
-test('gpt2-adamw: losses, gradient norms and weights over three steps', async t => {
-	const {folder, tensors, input, losses, gradient_norms: norms} = await readVector('gpt2-adamw');
-	const model = await Model.load(folder);
-	const trainer = new Trainer(model, {
-		learningRate: 1e-2,
-		learningRateSchedule: 'constant',
-		warmupSteps: 0,
-		betas: [0.9, 0.95],
-		epsilon: 1e-5,
-		weightDecay: 0.1,
-		gradientClip: 1,
-	});
-	for (const [index, expected] of losses.entries()) {
-		const {step, loss, gradientNorm, learningRate} = await trainer.step(input);
-		t.is(step, index + 1);
-		t.is(learningRate, 1e-2);
-		t.true(Math.abs(loss / expected - 1) <= 1e-4, `loss: ${loss}, expected ${expected}`);
-		t.true(Math.abs(gradientNorm / norms[index]! - 1) <= 1e-4, `norm: ${gradientNorm}, expected ${norms[index]}`);
-	}
-
-	for (const {name} of model.parameters()) {
-		const error = relativeError(await model.parameter(name), tensors.get(`after.${name}`)!.data);
-		t.true(error <= 1e-4, `${name}: ${error}`);
-	}
-});
+test('gpt2-adamw: losses, gradient norms and weights over three steps', t =>
+	checkOptimizerVector(t, fixture('vectors', 'gpt2-adamw')));
 
 type Trace = {
 	readonly name: string;

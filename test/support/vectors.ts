@@ -1,7 +1,6 @@
 // Test vectors computed in float64 by an independent implementation: inputs, logits, loss and gradients of small checkpoints.
 import {readFile} from 'node:fs/promises';
 import type {Batch} from '../../lib/batch.js';
-import {fixture} from './folders.js';
 import {readSafetensors, type Tensor} from './safetensors.js';
 
 type Case = {
@@ -14,13 +13,21 @@ type Case = {
 	readonly gradient_norms: readonly number[];
 };
 
-export type Vector = Case & {readonly folder: string; readonly tensors: Map<string, Tensor>; readonly input: Batch};
+export const modelVectors = [
+	'gpt2-masked',
+	'gpt2-causal',
+	'gpt2-shifted-annealed',
+	'gpt2-block-diffusion',
+	'llada-masked',
+	'dream-shifted',
+];
 
-export async function readVector(name: string): Promise<Vector> {
-	const folder = fixture('vectors', name);
+export type Vector = Case & {readonly tensors: Map<string, Tensor>; readonly input: Batch};
+
+export async function readVector(folder: string): Promise<Vector> {
 	const data = JSON.parse(await readFile(`${folder}/case.json`, 'utf8')) as Case;
 	const tensors = await readSafetensors(`${folder}/tensors.safetensors`);
-	return {...data, folder, tensors, input: builders[data.objective](data, tensors)};
+	return {...data, tensors, input: builders[data.objective](data, tensors)};
 }
 
 const builders: Record<Case['objective'], (data: Case, tensors: Map<string, Tensor>) => Batch> = {
