@@ -1,7 +1,8 @@
 // Builds and runs every test; the last line printed is "N passed, N failed".
 //
 //   node scripts/test.mjs          native tests on each instruction set and under sanitizers, then dist/test/*.test.js
-//   node scripts/test.mjs --slow   native tests under ThreadSanitizer, then dist/test/slow/*.test.js
+//   node scripts/test.mjs --slow   native tests under ThreadSanitizer, a million mutated files under AddressSanitizer, then
+//                                  dist/test/slow/*.test.js
 import {execFileSync, spawn} from 'node:child_process';
 import path from 'node:path';
 import readline from 'node:readline';
@@ -134,7 +135,7 @@ function printedLines(program, option) {
 }
 
 /** Runs the native tests of one build on the chosen instruction sets, each {cpu, filters?}, where this CPU has them. */
-async function testNative(title, folder, sanitize, choosePaths) {
+async function testNative(title, folder, sanitize, choosePaths, env = {}) {
 	let tests;
 	let usable;
 	const built = await attempt(() => {
@@ -144,7 +145,7 @@ async function testNative(title, folder, sanitize, choosePaths) {
 	if (!built) return;
 	for (const {cpu, filters = []} of choosePaths(usable, tests.compiled)) {
 		if (usable.includes(cpu)) {
-			await runNative(tests.program, `${title}, ${cpu}`, {DLLM_CPU: cpu}, filters);
+			await runNative(tests.program, `${title}, ${cpu}`, {...env, DLLM_CPU: cpu}, filters);
 		} else {
 			const skipped = printedLines(tests.program, '--list').length;
 			console.log(`${title}, ${cpu}: SKIPPED, this CPU cannot run ${cpu} (${skipped} tests)`);
@@ -157,13 +158,20 @@ const slow = process.argv.includes('--slow');
 const ready = (await attempt(() => build())) && (await attempt(compile));
 if (slow) {
 	await testNative('Native tests, thread sanitizer', 'tests-thread-sanitized', 'thread', ([cpu]) => [{cpu}]);
+	const fuzzed = ([cpu]) => [{cpu, filters: ['mutated_files']}];
+	await testNative('Mutated files, sanitized', 'tests-sanitized', 'address,undefined', fuzzed, {
+		DLLM_FUZZ_RUNS: '1000000',
+	});
 } else {
 	await testNative('Native tests', 'tests', '', (_, compiled) => compiled.map(cpu => ({cpu})));
 	// Sanitizers are slow: everything on the best instruction set, of the others the kernels of the narrowest.
-	await testNative('Native tests, sanitized', 'tests-sanitized', 'address,undefined', ([best, ...others]) => [
+	const sanitized = ([best, ...others]) => [
 		{cpu: best},
 		...others.slice(-1).map(cpu => ({cpu, filters: ['ops_of_the_cpu_backend']})),
-	]);
+	];
+	await testNative('Native tests, sanitized', 'tests-sanitized', 'address,undefined', sanitized, {
+		DLLM_FUZZ_RUNS: '100000',
+	});
 }
 
 if (ready) await attempt(() => runAva(slow ? 'dist/test/slow' : 'dist/test'));

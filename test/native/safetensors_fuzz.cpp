@@ -1,9 +1,12 @@
 // Valid files, broken in ways that follow their structure. The reader must refuse each with a typed error or hold every
-// rule it promises. DLLM_FUZZ_RUNS sets the number of files, DLLM_FUZZ_SEED another series of them.
+// rule it promises, in bounded time and memory. DLLM_FUZZ_RUNS sets the number of files, DLLM_FUZZ_SEED another series of them.
+#include <time.h>
+
 #include <cstdlib>
 #include <memory>
 #include <vector>
 
+#include "allocation_meter.h"
 #include "json_value.h"
 #include "safetensors.h"
 #include "safetensors_files.h"
@@ -49,6 +52,23 @@ std::string typed_error(Function function, const std::string& path) {
         return error.what();
     }
     return "";
+}
+
+double thread_seconds() {
+    timespec now{};
+    CHECK(::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) == 0);
+    return double(now.tv_sec) + 1e-9 * double(now.tv_nsec);
+}
+
+// Opens the file as a user does; the error, or "".
+std::string open_in_bounds(const std::string& path, size_t file_size) {
+    constexpr size_t SLACK = 16 << 20;
+    const double begin = thread_seconds();
+    const test::AllocationMeter meter;
+    const std::string error = typed_error([&] { SafetensorsFile file(path); }, path);
+    CHECK(meter.peak() <= file_size + SLACK);
+    CHECK(thread_seconds() - begin < 1);
+    return error;
 }
 
 void check_file(const std::string& path, const std::string& bytes, const SafetensorsHeader& header) {
@@ -104,9 +124,9 @@ TEST(safetensors_reader_holds_against_mutated_files) {
             path);
         CHECK(structural + raw > 0 || error.empty());
         write_file(path, bytes);
+        CHECK(open_in_bounds(path, bytes.size()) == error);
         if (!error.empty()) {
             refused++;
-            CHECK(typed_error([&] { SafetensorsFile file(path); }, path) == error);
             continue;
         }
         check_promises(header, bytes);
