@@ -1,10 +1,11 @@
 // A checkpoint folder: config.json in the keys of its family, model.safetensors, and the tokenizer where there is one.
-import {readFile, writeFile} from 'node:fs/promises';
+import {writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import type {ResolvedModelConfig} from './config.js';
-import {CheckpointError, DllmError} from './errors.js';
+import {CheckpointError, DllmError, TokenizerError} from './errors.js';
 import {readFamilyConfig, writeFamilyConfig} from './families.js';
-import {describeCause, exists, readJsonFile, writeFolderAtomic} from './files.js';
+import {describeCause, exists, readBounded, readJsonFile, writeFolderAtomic} from './files.js';
+import {manifestFile, writeManifest} from './manifest.js';
 import {Tokenizer, tokenizerFile} from './tokenizer.js';
 
 const configFile = 'config.json';
@@ -62,21 +63,31 @@ export async function fillCheckpoint(
 ): Promise<void> {
 	await writeFile(path.join(folder, configFile), toJson(writeFamilyConfig(config, source)));
 	await saveWeights(path.join(folder, weightsFile));
-	await tokenizer?.save(folder);
+	await tokenizer?.save(folder).catch((cause: unknown) => {
+		// it could not be written, as any other file of the checkpoint
+		throw cause instanceof TokenizerError ? new CheckpointError(cause.message, {cause}) : cause;
+	});
 }
 
 /**
  * Writes a checkpoint folder in one step: it is whole or, when anything fails, as it was before.
- * @param build Fills the temporary folder whose path it gets.
+ *
+ * @param build Fills the temporary folder whose path it gets; the manifest is added to it.
+ * @param bytes About what it will take on the disk, if that is known: nothing is begun without room for it.
  * @throws CheckpointError when the folder exists and `overwrite` is not set, or when it cannot be written.
  */
 export async function writeCheckpointFolder(
 	folder: string,
 	overwrite: boolean,
 	build: (temporary: string) => Promise<void>,
+	bytes?: number,
 ): Promise<void> {
+	const options = {overwrite, markers: [configFile, weightsFile, manifestFile], bytes, error: CheckpointError};
 	await writing(folder, () =>
-		writeFolderAtomic(folder, {overwrite, marker: configFile, error: CheckpointError}, build),
+		writeFolderAtomic(folder, options, async temporary => {
+			await build(temporary);
+			await writeManifest(temporary);
+		}),
 	);
 }
 
@@ -99,12 +110,13 @@ export async function isCheckpoint(folder: string): Promise<boolean> {
 	return exists(path.join(folder, weightsFile));
 }
 
-/** A small text file, without the white space around its content. */
+/**
+ * The content of a small text file.
+ * @throws CheckpointError naming the file and what is wrong with it.
+ */
 export async function readSmallFile(file: string, maxBytes: number): Promise<string> {
-	const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+	const content = await readBounded(file, maxBytes).catch((cause: unknown) => {
 		throw new CheckpointError(`cannot read ${file}: ${describeCause(cause)}`, {cause});
 	});
-	if (text.length > maxBytes)
-		throw new CheckpointError(`${file} has ${text.length} characters; accepted: at most ${maxBytes}`);
-	return text.trim();
+	return content.toString('utf8');
 }

@@ -4,9 +4,10 @@ export {
 	type ErrorClass,
 	exists,
 	makeFolder,
+	readBounded,
 	syncPath,
-	temporarySibling,
 	writeFileAtomic,
 } from './files/file.js';
-export {recoverFolder, type WriteFolderOptions, writeFolderAtomic} from './files/folder.js';
+export {clearRemains, recoverFolder, type WriteFolderOptions, writeFolderAtomic} from './files/folder.js';
 export {readJsonFile} from './files/json.js';
+export {discard, parseTemporary, temporarySibling} from './files/temporary.js';

@@ -193,7 +193,7 @@ export class Model {
 		const {overwrite = false} = options;
 		checkBoolean('overwrite', overwrite);
 		this.#live();
-		await writeCheckpointFolder(folder, overwrite, temporary => this.#fill(temporary));
+		await writeCheckpointFolder(folder, overwrite, temporary => this.#fill(temporary), 4 * this.parameterCount);
 	}
 
 	/** Frees the model: returns at once, rejects what is queued with ERR_DISPOSED, and lets the running call end first. */

@@ -1,6 +1,7 @@
 // What a trainer has in a checkpoint beside state.json: weights, moments and the moving average, to and from native memory.
 import {CheckpointError} from './errors.js';
 import {exists} from './files.js';
+import {verifyManifest} from './manifest.js';
 import {nativeCall} from './native-call.js';
 import type {NativeTrainer} from './native-types.js';
 import {
@@ -47,6 +48,7 @@ export async function rollBack(
 	checkpoint: string,
 	{emaDecay, step}: {readonly emaDecay: number; readonly step: number},
 ): Promise<void> {
+	await verifyManifest(checkpoint);
 	await native.loadWeights(weightsPath(checkpoint));
 	await loadTrainer(native, checkpoint, {emaDecay});
 	await native.skipTo(step);

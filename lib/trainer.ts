@@ -1,5 +1,4 @@
 // Trains a model: steps, the loop around them, the validation bound, and checkpoints that a run continues from.
-import path from 'node:path';
 import {type Batch, toNativeBatch} from './batch.js';
 import {checkArgument, checkInstance, checkKeys, checkPath} from './config/arguments.js';
 import {changeConfig} from './config/resume.js';
@@ -143,19 +142,23 @@ export class Trainer {
 		}
 
 		const isDue = (every: number) => this.#completedSteps >= steps || (every > 0 && this.#completedSteps % every === 0);
-		while (this.#completedSteps < steps && !this.stoppedEarly) {
-			if (signal?.aborted)
-				throw new AbortError(`training was aborted after step ${this.#completedSteps}`, {cause: signal.reason});
-			const stats = await this.step(dataset);
-			yield stats;
-			if (validation && isDue(evalEvery)) {
+		for (let isChanged = false; ; isChanged = true) {
+			// also an evaluation that the end of an earlier call cut short
+			const owesEvaluation =
+				this.#completedSteps > 0 && isDue(evalEvery) && this.#evaluation?.step !== this.#completedSteps;
+			if (validation && owesEvaluation) {
 				const begin = performance.now();
 				const evaluation = await this.evaluate(validation, {signal});
 				this.#earlyStopping.add(evaluation.nll);
-				yield {kind: 'eval', step: stats.step, ...evaluation, seconds: (performance.now() - begin) / 1000};
+				isChanged = true;
+				yield {kind: 'eval', step: this.#completedSteps, ...evaluation, seconds: (performance.now() - begin) / 1000};
 			}
 
-			if (runFolder !== undefined && (isDue(saveEvery) || this.stoppedEarly)) await this.save(runFolder);
+			if (runFolder !== undefined && isChanged && (isDue(saveEvery) || this.stoppedEarly)) await this.save(runFolder);
+			if (this.#completedSteps >= steps || this.stoppedEarly) return;
+			if (signal?.aborted)
+				throw new AbortError(`training was aborted after step ${this.#completedSteps}`, {cause: signal.reason});
+			yield await this.step(dataset);
 		}
 	}
 
@@ -193,18 +196,19 @@ export class Trainer {
 			const isCurrent = this.#evaluation?.step === completedSteps && Number.isFinite(this.#evaluation.nll);
 			const {nll, standardError} = (isCurrent && this.#evaluation) || {nll: undefined, standardError: undefined};
 			const evaluation = nll === undefined ? undefined : {nll, standardError};
-			await addCheckpoint(runFolder, {
+			this.#checkpoint = await addCheckpoint(runFolder, {
 				step: completedSteps,
 				nll,
 				keep: config.saveKeep,
 				description: {model: model.config, train: config},
+				// weights, two moments, and the average where one is kept
+				bytes: 4 * model.parameterCount * (config.emaDecay > 0 ? 4 : 3),
 				build: async folder => {
 					await fillWithModel(model, folder);
 					const {state: earlyStopping} = this.#earlyStopping;
 					await saveTrainer(native, folder, {completedSteps, train: config, evaluation, earlyStopping});
 				},
 			});
-			this.#checkpoint = path.join(runFolder, `step-${completedSteps}`);
 		});
 	}
 

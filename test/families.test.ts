@@ -146,7 +146,7 @@ const refused: readonly (readonly [string, Json, RegExp])[] = [
 		/scale_attn_by_inverse_layer_idx is true; accepted: false or null/,
 	],
 	['gpt2-masked', {mask_token_id: 64}, /maskTokenId is 64; accepted: an integer below vocabSize \(64\)/],
-	['gpt2-masked', {dllm_native: {drop_out: 1}}, /^a\/config\.json: dllm_native: unknown key "drop_out"/],
+	['gpt2-masked', {dllm_native: {dropping: 1}}, /^a\/config\.json: dllm_native: unknown key "dropping"/],
 	['gpt2-masked', {dllm_native: {family: 'llada'}}, /dllm_native: unknown key "family"/],
 	['gpt2-masked', {dllm_native: {norm: {kind: 'rms', epsilon: 1}}}, /unknown key "epsilon" in norm/],
 	['gpt2-masked', {dllm_native: 5}, /dllm_native: the value is 5; accepted: an object/],

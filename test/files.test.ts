@@ -1,12 +1,16 @@
 // Files: written whole or not at all, and folders replaced or left alone.
-import {spawn} from 'node:child_process';
+import {spawn, spawnSync} from 'node:child_process';
+import {existsSync} from 'node:fs';
 import {mkdir, readdir, readFile, rename, writeFile} from 'node:fs/promises';
 import path from 'node:path';
+import {setTimeout} from 'node:timers/promises';
 import test, {type ExecutionContext} from 'ava';
 import {CheckpointError} from '../lib/errors.js';
-import {recoverFolder, temporarySibling, writeFileAtomic, writeFolderAtomic} from '../lib/files.js';
+import {isAbandoned, parseTemporary} from '../lib/files/temporary.js';
+import {readBounded, recoverFolder, temporarySibling, writeFileAtomic, writeFolderAtomic} from '../lib/files.js';
 import {rejects} from './support/expect.js';
 import {temporaryFolder} from './support/folders.js';
+import {deadPid} from './support/processes.js';
 
 function fill(content: string): (temporary: string) => Promise<void> {
 	return async temporary => {
@@ -21,15 +25,6 @@ async function holds(t: ExecutionContext, target: string, content: string): Prom
 	t.is(await readFile(path.join(target, 'config.json'), 'utf8'), content);
 	t.is(await readFile(path.join(target, 'below', 'data'), 'utf8'), content);
 	t.deepEqual(await readdir(path.dirname(target)), [path.basename(target)]);
-}
-
-/** A process id that no running process has. */
-async function deadPid(): Promise<number> {
-	const child = spawn(process.execPath, ['-e', '']);
-	await new Promise(resolve => {
-		child.on('close', resolve);
-	});
-	return child.pid!;
 }
 
 test('replaces a file in one step', async t => {
@@ -95,7 +90,7 @@ test('never replaces a folder or file that is something else', async t => {
 	const folder = await temporaryFolder(t);
 	const target = path.join(folder, 'home');
 	await mkdir(target);
-	const options = {overwrite: true, marker: 'config.json'};
+	const options = {overwrite: true, markers: ['config.json', 'other']};
 	await writeFolderAtomic(target, options, fill('into an empty one'));
 	await holds(t, target, 'into an empty one');
 	const foreign = path.join(folder, 'foreign');
@@ -130,16 +125,15 @@ test('recovers from a crash between the two renames, and clears up', async t => 
 	const folder = await temporaryFolder(t);
 	const target = path.join(folder, 'target');
 	const pid = await deadPid();
-	const remains = (kind: string, digit: string) => `${target}.${kind}-${pid}-${digit.repeat(12)}`;
+	const remains = (kind: 'tmp' | 'old') => temporarySibling(target, kind).replace(`-${process.pid}-`, `-${pid}-`);
 	t.false(await recoverFolder(target));
-	await mkdir(remains('tmp', '0'));
-	await mkdir(remains('old', '1'));
-	await fill('earlier')(remains('old', '1'));
-	await new Promise(resolve => {
-		setTimeout(resolve, 20);
-	});
-	await mkdir(remains('old', '2'));
-	await fill('last good')(remains('old', '2'));
+	await mkdir(remains('tmp'));
+	const asides = [remains('old'), remains('old')] as const;
+	await mkdir(asides[0]);
+	await fill('earlier')(asides[0]);
+	await setTimeout(20);
+	await mkdir(asides[1]);
+	await fill('last good')(asides[1]);
 	await mkdir(`${target}.old-backup`); // a person's
 	await mkdir(temporarySibling(target, 'tmp')); // of a running writer
 	t.true(await recoverFolder(target));
@@ -151,6 +145,56 @@ test('recovers from a crash between the two renames, and clears up', async t => 
 	t.is(left.length, 3);
 	t.deepEqual(left.slice(0, 2), ['target', 'target.old-backup']);
 	t.regex(left[2], new RegExp(`^target\\.tmp-${process.pid}-`));
+});
+
+test('tells what a killed writer left from work in progress', async t => {
+	const folder = await temporaryFolder(t);
+	const own = temporarySibling(path.join(folder, 'step-1'), 'tmp');
+	const {base, kind, pid, host, start} = parseTemporary(path.basename(own))!;
+	t.deepEqual([base, kind, pid], ['step-1', 'tmp', process.pid]);
+	const renamed = (changed: {pid?: number; host?: string; start?: string}) => {
+		const writer = {pid, host, start, ...changed};
+		return path.join(folder, `step-1.tmp-${writer.pid}-${writer.host}${writer.start}0000`);
+	};
+	const day = 24 * 3600 * 1000;
+	const cases = [
+		[own, false],
+		[renamed({pid: await deadPid()}), true],
+		[renamed({start: 'beef'}), existsSync('/proc/self/stat')], // the id went to a new process
+		[renamed({start: '0000'}), false], // its system did not say when it started
+		[renamed({pid: await deadPid(), host: 'beef'}), false],
+	] as const;
+	for (const [file, isLeft] of cases) {
+		await mkdir(file);
+		t.is(await isAbandoned(file), isLeft, file);
+		t.is(await isAbandoned(file, Date.now() + day - 60_000), isLeft, file);
+		t.true(await isAbandoned(file, Date.now() + day + 60_000), file);
+	}
+
+	t.false(await isAbandoned(path.join(folder, 'step-1.tmp-backup')));
+	t.false(await isAbandoned(`${own}0`), 'what is gone already');
+});
+
+test('waits for a writer that is between its two renames', async t => {
+	const folder = await temporaryFolder(t);
+	const target = path.join(folder, 'target');
+	const aside = temporarySibling(target, 'old');
+	await mkdir(aside);
+	const recovering = recoverFolder(target);
+	await setTimeout(50);
+	await mkdir(target);
+	t.false(await recovering);
+	t.true(existsSync(aside));
+});
+
+test('does not wait for a writer at a named pipe', async t => {
+	const file = path.join(await temporaryFolder(t), 'pipe');
+	if (spawnSync('mkfifo', [file]).status !== 0) {
+		t.pass('skipped: there is no mkfifo');
+		return;
+	}
+
+	await t.throwsAsync(readBounded(file, 10), {message: 'it is not a regular file'});
 });
 
 test('a killed writer leaves a whole folder', async t => {
@@ -172,9 +216,7 @@ test('a killed writer leaves a whole folder', async t => {
 		await new Promise(resolve => {
 			child.stdout.once('data', resolve);
 		});
-		await new Promise(resolve => {
-			setTimeout(resolve, 7 * kill);
-		});
+		await setTimeout(7 * kill);
 		const closed = new Promise(resolve => {
 			child.on('close', resolve);
 		});

@@ -91,7 +91,12 @@ test('keeps the tokenizer beside the weights', async t => {
 	const folder = path.join(await temporaryFolder(t), 'saved');
 	const model = await Model.create(tinyModel, {tokenizer: tinyTokenizer});
 	await model.save(folder);
-	t.deepEqual((await readdir(folder)).sort(), ['config.json', 'model.safetensors', 'tokenizer_dllm.json']);
+	t.deepEqual((await readdir(folder)).sort(), [
+		'config.json',
+		'manifest.json',
+		'model.safetensors',
+		'tokenizer_dllm.json',
+	]);
 	const again = await Model.load(folder);
 	t.deepEqual(again.tokenizer?.description, tinyTokenizer.description);
 	t.deepEqual(again.config, model.config);

@@ -4,5 +4,6 @@ import {checkResume} from './support/resume.js';
 
 for (const kind of ['masked', 'next_token'] as const) {
 	test.serial(`${kind} with accumulation, average and dropout: resumed from 3 steps on 1, 2 and 4 threads`, t =>
-		checkResume(t, {kind, threads: [1, 2, 4], count: 3}));
+		checkResume(t, {kind, threads: [1, 2, 4], count: 3}),
+	);
 }

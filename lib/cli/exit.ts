@@ -38,7 +38,7 @@ export function handleUncaught(): void {
 	});
 }
 
-/** npm passes on a Ctrl-C that the terminal has sent to us already: one key press arrives twice. */
+/** npm passes on a signal that the terminal or a supervisor has sent to us already: one request arrives twice. */
 const SAME_REQUEST_MS = 500;
 
 /**
@@ -49,7 +49,7 @@ export class Interruption {
 	readonly #controller = new AbortController();
 	readonly #onRequest: (name: string) => void;
 	#exitCode: number = exitCodes.ok;
-	#requestedAt = 0;
+	#signal: {readonly name: string; readonly at: number} | undefined;
 
 	constructor(onRequest: (name: string) => void = () => {}) {
 		this.#onRequest = onRequest;
@@ -73,7 +73,6 @@ export class Interruption {
 	request(exitCode: number): void {
 		if (this.requested) return;
 		this.#exitCode = exitCode;
-		this.#requestedAt = performance.now();
 		this.#controller.abort();
 	}
 
@@ -85,12 +84,15 @@ export class Interruption {
 	readonly #onTerminate = (): void => this.#handle('SIGTERM', exitCodes.terminated);
 
 	#handle(name: string, exitCode: number): void {
-		if (this.requested) {
-			if (performance.now() - this.#requestedAt > SAME_REQUEST_MS) process.exit(exitCode);
+		const first = this.#signal;
+		if (first) {
+			const isSame = first.name === name && performance.now() - first.at <= SAME_REQUEST_MS;
+			if (!isSame) process.exit(exitCode);
 			return;
 		}
 
-		this.request(exitCode);
+		this.#signal = {name, at: performance.now()};
+		this.request(exitCode); // nothing new when the reader of our output had gone: it is being saved already
 		this.#onRequest(name);
 	}
 

@@ -41,7 +41,7 @@ export function describeUnknownKey(key: string, path: readonly PropertyKey[], kn
 	const nearest = nearestKey(key, known);
 	const hint = nearest === undefined ? '' : ` Did you mean ${JSON.stringify(nearest)}?`;
 	const place = path.length === 0 ? '' : ` in ${keyText(path)}`;
-	return `unknown key ${JSON.stringify(key)}${place}.${hint} Accepted keys: ${known.join(', ')}`;
+	return `unknown key ${show(key)}${place}.${hint} Accepted keys: ${known.join(', ')}`;
 }
 
 function keyText(path: readonly PropertyKey[]): string {
@@ -76,6 +76,7 @@ function toText(value: unknown): string {
 
 /** The known key that the unknown one was most likely meant to be, or undefined when none is close. */
 export function nearestKey(key: string, known: readonly string[]): string | undefined {
+	if (key.length > 64) return undefined; // no misspelling
 	const plain = (text: string) => text.toLowerCase().replaceAll(/[-_]/g, '');
 	const ranked = known.map(candidate => ({candidate, distance: editDistance(plain(key), plain(candidate))}));
 	ranked.sort((a, b) => a.distance - b.distance);

@@ -1,15 +1,19 @@
-// Writes a file so that a crash leaves the old or the new content, and the small things that all file work shares.
-import {randomBytes} from 'node:crypto';
-import {lstat, mkdir, open, rename, rm, stat} from 'node:fs/promises';
+// Reads and writes single files, so that a crash leaves the old or the new content, and what all file work shares.
+import {constants} from 'node:fs';
+import {lstat, mkdir, open, rename, stat} from 'node:fs/promises';
 import path from 'node:path';
 import type {DllmError} from '../errors.js';
+import {discard, temporarySibling} from './temporary.js';
 
 /** The class of the errors a caller's users expect: `CheckpointError` for a checkpoint, `DataError` for a dataset. */
 export type ErrorClass = new (message: string, options?: ErrorOptions) => DllmError;
 
+/** Flags to read a file that may be anything: opening a named pipe must not wait for somebody to write into it. */
+export const READ_ANY = constants.O_RDONLY | constants.O_NONBLOCK;
+
 /**
  * Replaces a file in one step: a temporary sibling is written, flushed to the disk and renamed over it. When anything
- * fails the file is as it was, the temporary is gone, and the system's error (`ENOSPC`, `EACCES`, …) is thrown.
+ * fails the file has its old or its new content, the temporary is gone, and the system's error (`ENOSPC`, …) is thrown.
  */
 export async function writeFileAtomic(file: string, data: string | Uint8Array): Promise<void> {
 	const temporary = temporarySibling(file, 'tmp');
@@ -24,25 +28,43 @@ export async function writeFileAtomic(file: string, data: string | Uint8Array): 
 
 		await rename(temporary, file);
 	} catch (error) {
-		await rm(temporary, {force: true});
+		await discard(temporary);
 		throw error;
 	}
 
 	await syncPath(path.dirname(file));
 }
 
-/** Creates a folder and its missing parents. Node's own recursive mkdir never returns for some paths (below /proc). */
+/** The content of a regular file that is not larger than `maxBytes`. Throws the system's error, or one that says why not. */
+export async function readBounded(file: string, maxBytes: number): Promise<Buffer> {
+	const handle = await open(file, READ_ANY);
+	try {
+		const stats = await handle.stat();
+		if (!stats.isFile()) throw new Error('it is not a regular file');
+		if (stats.size > maxBytes) throw new Error(`it has ${stats.size} bytes, more than the ${maxBytes} allowed`);
+		return await handle.readFile();
+	} finally {
+		await handle.close();
+	}
+}
+
+/**
+ * Creates a folder and its missing parents, so that a crash does not lose them again. Node's own recursive mkdir never
+ * returns for some paths (below /proc).
+ */
 export async function makeFolder(folder: string): Promise<void> {
+	const parent = path.dirname(path.resolve(folder));
 	try {
 		await mkdir(folder);
 	} catch (error) {
 		const {code} = error as NodeJS.ErrnoException;
 		if (code === 'EEXIST' && (await stat(folder)).isDirectory()) return;
-		const parent = path.dirname(path.resolve(folder));
 		if (code !== 'ENOENT' || (await exists(parent))) throw error;
 		await makeFolder(parent);
 		await mkdir(folder);
 	}
+
+	await syncPath(parent);
 }
 
 /** What went wrong with a file, in few words. */
@@ -65,11 +87,6 @@ export async function exists(target: string): Promise<boolean> {
 		if (code === 'ENOENT' || code === 'ENOTDIR') return false; // also when a part of the path is a file
 		throw error;
 	}
-}
-
-/** A name beside `target` that no other writer uses. */
-export function temporarySibling(target: string, kind: 'tmp' | 'old'): string {
-	return `${target}.${kind}-${process.pid}-${randomBytes(6).toString('hex')}`;
 }
 
 /** Flushes a file's content, or the names in a folder, to the disk. */

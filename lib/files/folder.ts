@@ -1,17 +1,25 @@
 // Builds a folder beside its target and renames it into place, so that a crash leaves the old or the new one.
-import {lstat, readdir, rename, rm} from 'node:fs/promises';
+import {lstat, readdir, rename} from 'node:fs/promises';
 import path from 'node:path';
+import {setTimeout} from 'node:timers/promises';
 import {DataError} from '../errors.js';
-import {type ErrorClass, exists, makeFolder, syncPath, temporarySibling} from './file.js';
+import {type ErrorClass, exists, makeFolder, syncPath} from './file.js';
+import {checkSpace} from './space.js';
+import {changeTime, discard, isAbandoned, parseTemporary, temporarySibling} from './temporary.js';
 
 export type WriteFolderOptions = {
 	/** Whether an existing folder is replaced. @default false */
 	readonly overwrite?: boolean;
-	/** A file that a folder must contain, unless it is empty, to be replaced: no foreign folder is ever deleted. */
-	readonly marker?: string;
+	/** A folder that is replaced must hold one of these files, unless it is empty: no foreign folder is ever deleted. */
+	readonly markers?: readonly string[];
+	/** About what it will take on the disk: nothing is begun without room for it. */
+	readonly bytes?: number;
 	/** Class of the errors thrown. @default DataError */
 	readonly error?: ErrorClass;
 };
+
+/** How long another writer may take between its two renames. */
+const RENAMES_MS = 2000;
 
 /**
  * Builds a folder beside its target, flushes everything in it to the disk and renames it into place; an old folder is
@@ -20,7 +28,7 @@ export type WriteFolderOptions = {
  * call does so too and clears away what killed writers left. One writer per target at a time.
  *
  * @param build Fills the temporary folder whose path it gets.
- * @throws `options.error` when the target exists and may not be replaced, before `build` is called.
+ * @throws `options.error` when the target exists and may not be replaced, or has no room, before `build` is called.
  */
 export async function writeFolderAtomic(
 	target: string,
@@ -30,21 +38,19 @@ export async function writeFolderAtomic(
 	const folder = path.resolve(target);
 	await recoverFolder(folder);
 	await checkReplaceable(folder, options);
-	await removeRemains(folder);
+	await clearRemains(path.dirname(folder), base => base === path.basename(folder));
+	if (options.bytes !== undefined) await checkSpace(folder, options.bytes, options.error);
 	const temporary = temporarySibling(folder, 'tmp');
-	await makeFolder(temporary);
 	try {
+		await makeFolder(temporary);
 		await build(temporary);
 		await syncFolder(temporary);
 		const replaces = await checkReplaceable(folder, options); // again: building takes time
-		if (replaces) await replaceFolder(temporary, folder);
-		else await rename(temporary, folder);
+		await install(temporary, folder, replaces);
 	} catch (error) {
-		await rm(temporary, {recursive: true, force: true});
+		await discard(temporary);
 		throw error;
 	}
-
-	await syncPath(path.dirname(folder));
 }
 
 /**
@@ -54,17 +60,51 @@ export async function writeFolderAtomic(
  */
 export async function recoverFolder(target: string): Promise<boolean> {
 	const folder = path.resolve(target);
-	if (await exists(folder)) return false;
-	const asides: {name: string; time: number}[] = [];
-	for (const {name, kind} of await listSiblings(folder)) {
-		if (kind === 'old') asides.push({name, time: (await lstat(name)).ctimeMs});
+	const deadline = performance.now() + RENAMES_MS;
+	while (!(await exists(folder))) {
+		const newest = await newestAside(folder);
+		if (newest === undefined) return false;
+		if ((await isAbandoned(newest)) || performance.now() > deadline) {
+			await rename(newest, folder);
+			await syncPath(path.dirname(folder));
+			return true;
+		}
+
+		await setTimeout(10);
 	}
 
-	const newest = asides.sort((a, b) => b.time - a.time).at(0); // an older one is the remains of an earlier crash
-	if (!newest) return false;
-	await rename(newest.name, folder);
-	await syncPath(path.dirname(folder));
-	return true;
+	return false;
+}
+
+/** The last folder that was moved aside; an older one is the remains of an earlier crash. */
+async function newestAside(folder: string): Promise<string | undefined> {
+	let newest: {name: string; time: number} | undefined;
+	for (const {name, base, kind} of await listTemporaries(path.dirname(folder))) {
+		if (kind !== 'old' || base !== path.basename(folder)) continue;
+		const time = await changeTime(name);
+		if (Number.isFinite(time) && time > (newest?.time ?? 0)) newest = {name, time};
+	}
+
+	return newest?.name;
+}
+
+/**
+ * Removes what killed writers have left in a folder, of the files and folders whose names `isOurs` accepts. A folder that
+ * was moved aside and has no successor is left for `recoverFolder`.
+ */
+export async function clearRemains(parent: string, isOurs: (base: string) => boolean): Promise<void> {
+	for (const {name, base, kind} of await listTemporaries(parent)) {
+		if (!isOurs(base) || !(await isAbandoned(name))) continue;
+		if (kind === 'tmp' || (await exists(path.join(parent, base)))) await discard(name);
+	}
+}
+
+async function listTemporaries(parent: string): Promise<{name: string; base: string; kind: 'tmp' | 'old'}[]> {
+	if (!(await exists(parent))) return [];
+	return (await readdir(parent)).flatMap(entry => {
+		const temporary = parseTemporary(entry);
+		return temporary ? [{name: path.join(parent, entry), base: temporary.base, kind: temporary.kind}] : [];
+	});
 }
 
 async function syncFolder(folder: string): Promise<void> {
@@ -80,57 +120,36 @@ async function syncFolder(folder: string): Promise<void> {
 /** Whether there is something to replace. */
 async function checkReplaceable(
 	folder: string,
-	{overwrite = false, marker, error: Failure = DataError}: WriteFolderOptions,
+	{overwrite = false, markers, error: Failure = DataError}: WriteFolderOptions,
 ): Promise<boolean> {
 	if (!(await exists(folder))) return false;
 	if (!overwrite) throw new Failure(`${folder} exists already; it is replaced only with overwrite`);
 	if (!(await lstat(folder)).isDirectory()) throw new Failure(`${folder} is not a folder; it is not replaced`);
 	const names = await readdir(folder);
-	if (marker !== undefined && names.length > 0 && !names.includes(marker)) {
-		throw new Failure(`${folder} holds no ${marker}, so it is not what would be replaced; choose another folder`);
+	if (markers !== undefined && names.length > 0 && !names.some(name => markers.includes(name))) {
+		throw new Failure(`${folder} holds no ${markers[0]}, so it is not what would be replaced; choose another folder`);
 	}
 
 	return true;
 }
 
-async function replaceFolder(temporary: string, folder: string): Promise<void> {
+/** Renames a folder into place. When that fails, or cannot be made lasting, everything is put back. */
+async function install(temporary: string, folder: string, replaces: boolean): Promise<void> {
 	const aside = temporarySibling(folder, 'old');
-	await rename(folder, aside);
+	const undo: (() => Promise<void>)[] = [];
 	try {
+		if (replaces) {
+			await rename(folder, aside);
+			undo.push(() => rename(aside, folder));
+		}
+
 		await rename(temporary, folder);
+		undo.push(() => rename(folder, temporary));
+		await syncPath(path.dirname(folder)); // before the old one is gone for good
 	} catch (error) {
-		await rename(aside, folder);
+		for (const step of undo.reverse()) await step();
 		throw error;
 	}
 
-	await syncPath(path.dirname(folder)); // before the old one is gone for good
-	await rm(aside, {recursive: true, force: true});
-}
-
-/** What writers of a folder have left beside it, by the names of `temporarySibling`. */
-async function listSiblings(folder: string): Promise<{name: string; kind: 'tmp' | 'old'; pid: number}[]> {
-	const parent = path.dirname(folder);
-	if (!(await exists(parent))) return [];
-	const base = path.basename(folder);
-	return (await readdir(parent)).flatMap(name => {
-		const match = name.startsWith(base) ? /^\.(tmp|old)-(\d+)-[0-9a-f]{12}$/.exec(name.slice(base.length)) : null;
-		if (!match) return [];
-		return [{name: path.join(parent, name), kind: match[1] as 'tmp' | 'old', pid: Number(match[2])}];
-	});
-}
-
-/** Removes what killed writers of this folder have left beside it. */
-async function removeRemains(folder: string): Promise<void> {
-	for (const {name, pid} of await listSiblings(folder)) {
-		if (!isRunning(pid)) await rm(name, {recursive: true, force: true});
-	}
-}
-
-function isRunning(pid: number): boolean {
-	try {
-		process.kill(pid, 0);
-		return true;
-	} catch (error) {
-		return (error as NodeJS.ErrnoException).code !== 'ESRCH'; // EPERM: it runs, as somebody else
-	}
+	if (replaces) await discard(aside);
 }

@@ -1,5 +1,6 @@
 // Valid files, broken in ways that follow their structure. The reader must refuse each with a typed error or hold every
-// rule it promises, in bounded time and memory. DLLM_FUZZ_RUNS sets the number of files, DLLM_FUZZ_SEED another series of them.
+// rule it promises, in bounded time and memory. DLLM_FUZZ_RUNS sets the number of files, DLLM_FUZZ_SEED another series
+// of them.
 #include <time.h>
 
 #include <cstdlib>
