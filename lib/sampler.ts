@@ -153,6 +153,9 @@ export class Sampler {
 		try {
 			for (const signal of signals) throwIfAborted(signal);
 			return await nativeCall(() => native.run());
+		} catch (error) {
+			if (error instanceof AbortError) for (const signal of signals) throwIfAborted(signal); // with its reason
+			throw error;
 		} finally {
 			for (const signal of signals) signal.removeEventListener('abort', abort);
 			this.#release(native);

@@ -157,7 +157,11 @@ async function testNative(title, folder, sanitize, choosePaths, env = {}) {
 const slow = process.argv.includes('--slow');
 const ready = (await attempt(() => build())) && (await attempt(compile));
 if (slow) {
-	await testNative('Native tests, thread sanitizer', 'tests-thread-sanitized', 'thread', ([cpu]) => [{cpu}]);
+	await testNative('Native tests, thread sanitizer', 'tests-thread-sanitized', 'thread', ([cpu]) => [{cpu}], {
+		DLLM_TEST_FACTOR: '0.2',
+	});
+	const repeated = ([cpu]) => [{cpu, filters: ['busy_cores', 'work_queues']}];
+	await testNative('Native tests, many repeats', 'tests', '', repeated, {DLLM_TEST_FACTOR: '5'});
 	const fuzzed = ([cpu]) => [{cpu, filters: ['mutated_files']}];
 	await testNative('Mutated files, sanitized', 'tests-sanitized', 'address,undefined', fuzzed, {
 		DLLM_FUZZ_RUNS: '1000000',
@@ -171,6 +175,7 @@ if (slow) {
 	];
 	await testNative('Native tests, sanitized', 'tests-sanitized', 'address,undefined', sanitized, {
 		DLLM_FUZZ_RUNS: '100000',
+		DLLM_TEST_FACTOR: '0.1', // of the repeats of tests that look for rare events
 	});
 }
 

@@ -23,6 +23,15 @@ void* operator new(size_t size) {
     return data;
 }
 
+// Else a sanitizer's own, whose memory the operator delete below must not free.
+void* operator new(size_t size, const std::nothrow_t&) noexcept {
+    try {
+        return operator new(size);
+    } catch (const std::bad_alloc&) {
+        return nullptr;
+    }
+}
+
 void operator delete(void* data) noexcept {
     if (data != nullptr) held -= malloc_usable_size(data);
     std::free(data);
