@@ -1,10 +1,10 @@
 // The built-in corpus: short stories from a small probabilistic grammar, so that learning can be tried and checked offline.
 import {checkKeys, checkString} from './config/arguments.js';
 import {show} from './config/check.js';
-import {compile} from './corpus/compile.js';
-import {lists, rules} from './corpus/grammar.js';
+import {grammar} from './corpus/grammar.js';
 import {type Measure, measure} from './corpus/measure.js';
 import {Random} from './corpus/random.js';
+import type {Choice} from './corpus/template.js';
 import {walk} from './corpus/walk.js';
 import {ConfigError, DataError} from './errors.js';
 
@@ -26,10 +26,8 @@ export type StoriesProbability = {
 	readonly stories: number;
 };
 
-const story = compile(rules, lists);
-
 /**
- * Generates stories in plain ASCII: one paragraph each, ended by an empty line, drawn independently of each other.
+ * Generates stories in plain ASCII: one line each, drawn independently of each other.
  *
  * @throws {ConfigError} when seed or characters is not an integer in its range.
  */
@@ -56,16 +54,15 @@ export function generateStories(config: StoriesConfig): string {
 /** Draws one story; `logProbability` is the sum over the choices made, in nats. */
 export function generateStory(random: Random): {readonly text: string; readonly logProbability: number} {
 	let text = '';
-	const logProbability = walk(story, {
+	const logProbability = walk(grammar, {
 		text(piece) {
 			text += piece;
 		},
-		choose(weights, total) {
+		choose(choices, total) {
 			let index = 0;
-			for (let draw = random.below(total); draw >= weights[index].weight; index++) draw -= weights[index].weight;
+			for (let draw = random.below(total); draw >= choices[index].weight; index++) draw -= choices[index].weight;
 			return index;
 		},
-		startsWith: () => false,
 	});
 	return {text, logProbability};
 }
@@ -86,15 +83,21 @@ export function logProbability(text: string): StoriesProbability {
 			if (!text.startsWith(piece, position)) throw notDerivable(text, position, JSON.stringify(piece));
 			position += piece.length;
 		},
-		choose(weights: readonly unknown[], _total: number, begins: (index: number) => boolean) {
-			const index = weights.findIndex((_, candidate) => begins(candidate));
-			if (index === -1) throw notDerivable(text, position, `one of ${weights.length} ways to go on`);
+		choose(choices: readonly Choice[]) {
+			const index = choices.findIndex(choice => text.startsWith(choice.text, position));
+			if (index === -1) throw notDerivable(text, position, `one of ${choices.length} ways to go on`);
 			return index;
 		},
-		startsWith: (piece: string) => text.startsWith(piece, position),
 	};
-	for (; position < text.length; stories++) total += walk(story, reader);
+	for (; position < text.length; stories++) total += walk(grammar, reader);
 	return {logProbability: total, characters: text.length, stories};
+}
+
+/** Cuts a text of whole stories in two, each of whole stories: the first has `share` of the characters, or a little less. */
+export function splitStories(text: string, share: number): [string, string] {
+	const [, end] = grammar.marks;
+	const cut = text.lastIndexOf(end.text, Math.floor(share * text.length) - 1) + end.text.length;
+	return [text.slice(0, cut), text.slice(cut)];
 }
 
 /**
@@ -104,7 +107,7 @@ export function logProbability(text: string): StoriesProbability {
  * a perfect model on such windows is H(window)/T, so a held-out bound below h means that a model sees its answers.
  */
 export function storyMeasure(): Measure {
-	return measure(story);
+	return measure(grammar);
 }
 
 function notDerivable(text: string, position: number, expected: string): DataError {

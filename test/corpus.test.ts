@@ -1,15 +1,18 @@
 // The built-in stories: the same text everywhere, one parse per text, and an entropy that is known exactly.
+import {createHash} from 'node:crypto';
+import {readFile, writeFile} from 'node:fs/promises';
+import path from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
-import {compile, type Node} from '../lib/corpus/compile.js';
-import {lists, rules} from '../lib/corpus/grammar.js';
+import {grammar, lists} from '../lib/corpus/grammar.js';
 import {ambiguities, measure} from '../lib/corpus/measure.js';
 import {Random} from '../lib/corpus/random.js';
-import {walk} from '../lib/corpus/walk.js';
-import {generateStories, generateStory, logProbability, storyMeasure} from '../lib/corpus.js';
+import {compile, type Word} from '../lib/corpus/template.js';
+import {type Grammar, totalWeight, walk} from '../lib/corpus/walk.js';
+import {generateStories, generateStory, logProbability, splitStories, storyMeasure} from '../lib/corpus.js';
+import {parseLines, runCli, tinyFlags} from './support/cli.js';
 import {fails} from './support/expect.js';
-
-const grammar = compile(rules, lists);
+import {temporaryFolder} from './support/folders.js';
 
 /** The indices of the choices that generating a story made. */
 function drawChoices(seed: number): {text: string; choices: number[]; logProbability: number} {
@@ -20,17 +23,16 @@ function drawChoices(seed: number): {text: string; choices: number[]; logProbabi
 		text(piece) {
 			text += piece;
 		},
-		choose(weights, total) {
+		choose(alternatives, total) {
 			const draw = random.below(total);
 			let sum = 0;
-			const index = weights.findIndex(({weight}) => {
+			const index = alternatives.findIndex(({weight}) => {
 				sum += weight;
 				return draw < sum;
 			});
 			choices.push(index);
 			return index;
 		},
-		startsWith: () => false,
 	});
 	return {text, choices, logProbability};
 }
@@ -43,20 +45,20 @@ function readChoices(text: string): number[][] {
 		text(piece) {
 			position += piece.length;
 		},
-		choose(weights, _total, begins) {
-			admitted.push([...weights.keys()].filter(begins));
+		choose(alternatives) {
+			admitted.push([...alternatives.keys()].filter(index => text.startsWith(alternatives[index].text, position)));
 			return admitted.at(-1)![0];
 		},
-		startsWith: piece => text.startsWith(piece, position),
 	});
 	return admitted;
 }
 
-function choicesOf(node: Node, found = new Set<Node>()): Set<Node> {
-	if (found.has(node) || node.kind === 'text' || node.kind === 'reference') return found;
-	found.add(node);
-	if (node.kind === 'choice') for (const child of node.options.flatMap(({nodes}) => nodes)) choicesOf(child, found);
-	return found;
+/** Says by how much the mean of many values misses what is expected, when that is more than 5 standard errors. */
+function meanMiss(expected: number, values: readonly number[]): string | undefined {
+	const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+	const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;
+	const error = Math.sqrt(variance / values.length);
+	return Math.abs(mean - expected) < 5 * error ? undefined : `${mean} is not ${expected} ± ${error}`;
 }
 
 test('is the same text for the same seed, on every machine', t => {
@@ -65,21 +67,25 @@ test('is the same text for the same seed, on every machine', t => {
 	const random = new Random(2 ** 40 + 7);
 	t.deepEqual([random.next(), random.next()], [251_473_621, 3_987_187_133]); // computed in exact integers
 	t.is(
-		generateStories({seed: 0, characters: 1}),
-		'Will, a good boy, dozed under the cold park. A timid gold mole hopped by and ate corn, corn and eggs. ' +
-			'The mole wanted a thin navy wig from the big attic. Will sang in a sandy ditch and got the wig, eggs and figs. ' +
-			'The mole gave him limes, limes and a good ruby saw.\n\n',
+		generateStories({seed: 0, characters: 100}),
+		'The day was dry. Ida got her owl.\n' +
+			'The day was icy. Cal hid his ant. Jim got his sow. Cal won his nag. Ada met her fox. Ada got her ant. ' +
+			'Ben had his jay. Cal won his elk. Tom met his dog. Sam met his pig. Ada won her jay. Jim had his nag.\n',
 	);
 });
 
 test('is plain text of whole stories, a little longer than asked for', t => {
 	const text = generateStories({seed: 3, characters: 100_000});
-	t.true(text.length >= 100_000 && text.length < 101_000);
-	t.true(text.endsWith('.\n\n') || text.endsWith('"\n\n'));
+	t.true(text.length >= 100_000 && text.length < 102_000);
+	t.regex(text, /^(The day was \w{3}\.( [A-Z]\w\w \w{3} h(is|er) \w{3}\.)+\n)*$/);
 	const characters = new Set(text);
 	t.true(characters.size >= 30 && characters.size <= 60, `${characters.size} different characters`);
-	t.deepEqual(text.match(/\ba [aeiou]\w*/gi), null, 'articles fit the words after them');
 	t.is(text.search(/[^\n -~]/), -1);
+	t.deepEqual(
+		text.match(/\b(Ada|Liz|Meg) \w+ his\b|\b(Ben|Gus|Tom) \w+ her\b/g),
+		null,
+		'his and her agree with the name',
+	);
 });
 
 test('draws uniformly below any bound', t => {
@@ -91,20 +97,9 @@ test('draws uniformly below any bound', t => {
 
 test('no choice can be mistaken for another one', t => {
 	t.deepEqual(ambiguities(grammar), []);
-	const spoiled = compile({story: ['{#a}'], a: ['one {x}', 'on{x}e']}, {x: [{text: 'x', weight: 1, forms: {}}]});
-	t.deepEqual(ambiguities(spoiled), ['"one " and "on"']);
-});
-
-test('the probabilities of every choice sum to 1', t => {
-	for (const node of choicesOf(grammar)) {
-		if (node.kind !== 'word' && node.kind !== 'choice') continue;
-		const choices: readonly {readonly weight: number}[] = node.kind === 'word' ? node.words : node.options;
-		t.is(
-			choices.reduce((sum, {weight}) => sum + weight, 0),
-			node.total,
-		);
-		t.true(choices.every(({weight}) => Number.isInteger(weight) && weight > 0));
-	}
+	t.deepEqual(ambiguities({...grammar, marks: [word('on'), word('one ')]}), ['"on" and "one "']);
+	const sentence = compile('{x}', {x: [word('cat'), word('dog'), word('do')]});
+	t.deepEqual(ambiguities({...grammar, sentence}), ['"dog" and "do"']);
 });
 
 test('parsing finds exactly the choices that were made, and no others', t => {
@@ -130,46 +125,60 @@ test('the log-probability of a text is that of its stories', t => {
 	t.is(logProbability('').stories, 0);
 });
 
+test('the probabilities of all stories of one sentence sum to the probability of such a story', t => {
+	const {marks} = grammar;
+	let sum = 0;
+	for (const {text: weather} of lists.weathers)
+		for (const {text: name, forms} of lists.names)
+			for (const {text: deed} of lists.deeds)
+				for (const {text: animal} of lists.animals) {
+					const story = `The day was ${weather}. ${name} ${deed} ${forms.his} ${animal}.\n`;
+					sum += Math.exp(logProbability(story).logProbability);
+				}
+	t.true(Math.abs(sum - marks[1].weight / totalWeight(marks)) < 1e-12, `${sum}`);
+});
+
 test('the entropy of the grammar is what its texts show', t => {
-	const count = 20_000;
 	const random = new Random(17);
 	const {entropy, characters} = storyMeasure();
-	const sums = {surprise: 0, surpriseSquare: 0, length: 0, lengthSquare: 0};
-	for (let story = 0; story < count; story++) {
-		const {text, logProbability} = generateStory(random);
-		sums.surprise -= logProbability;
-		sums.surpriseSquare += logProbability ** 2;
-		sums.length += text.length;
-		sums.lengthSquare += text.length ** 2;
-	}
-
-	const within = (expected: number, sum: number, squares: number) => {
-		const mean = sum / count;
-		const error = Math.sqrt((squares / count - mean ** 2) / count);
-		t.true(Math.abs(mean - expected) < 5 * error, `${mean} is not ${expected} ± ${error}`);
-		t.true(error < 0.01 * expected);
-	};
-	within(entropy, sums.surprise, sums.surpriseSquare);
-	within(characters, sums.length, sums.lengthSquare);
-	t.true(entropy / characters > 0.35 && entropy / characters < 1, `${entropy / characters} nats per character`);
+	const stories = Array.from({length: 20_000}, () => generateStory(random));
+	const surprises = stories.map(story => -story.logProbability);
+	const lengths = stories.map(story => story.text.length);
+	t.is(meanMiss(entropy, surprises), undefined);
+	t.is(meanMiss(characters, lengths), undefined);
+	// what a story has above the entropy rate times its length: the same per character, but far more exact
+	const rate = entropy / characters;
+	t.is(
+		meanMiss(
+			0,
+			surprises.map((surprise, story) => surprise - rate * lengths[story]),
+		),
+		undefined,
+	);
+	t.true(entropy / characters > 0.4 && entropy / characters < 0.5, `${entropy / characters} nats per character`);
 });
 
 test('measures a grammar that can be worked out by hand', t => {
-	const forms = {plural: 'xs'};
-	const words = [
-		{text: 'x', weight: 1, forms},
-		{text: 'yyyy', weight: 3, forms: {plural: 'ys'}},
+	const names = [
+		{text: 'x', weight: 1, forms: {his: 'xs'}},
+		{text: 'yyyy', weight: 3, forms: {his: 'y'}},
 	];
-	const small = compile({story: [[3, '{s=words}-{s}{s.plural}'], 'end']}, {words});
-	const choice = Math.log(4) - (3 / 4) * Math.log(3); // 3 : 1, of the rule and of the word
+	const small: Grammar = {
+		opening: compile('ab', {}),
+		sentence: compile('{s=names}-{s.his}', {names}),
+		marks: [
+			{text: '..', weight: 3},
+			{text: '!', weight: 1},
+		],
+	};
+	const choice = Math.log(4) - (3 / 4) * Math.log(3); // 3 : 1, of the name and of the mark
 	const {entropy, characters} = measure(small);
-	t.true(Math.abs(entropy - (choice + (3 / 4) * choice)) < 1e-12);
-	t.is(characters, (3 / 4) * (2 * (1 / 4 + 4 * (3 / 4)) + 1 + 2) + 3 / 4);
-	t.throws(() => measure(compile({story: ['{#a}{s}'], a: ['{s=words}', 'none']}, {words})), {message: /not bound/});
+	t.true(Math.abs(entropy - 4 * (choice + choice)) < 1e-12);
+	t.is(characters, 2 + 4 * (1 / 4 + 4 * (3 / 4) + 1 + (2 / 4 + 3 / 4) + (2 * (3 / 4) + 1 / 4)));
 });
 
 test('refuses a text that is not made of whole stories, naming the place', t => {
-	const [story] = generateStories({seed: 4, characters: 1}).split('\n\n');
+	const [story] = generateStories({seed: 4, characters: 1}).split('\n');
 	fails(t, () => logProbability('To be, or not to be'), {
 		code: 'ERR_DATA',
 		message: /at character 0 .*found "To be, or not to be"/,
@@ -178,19 +187,37 @@ test('refuses a text that is not made of whole stories, naming the place', t => 
 		code: 'ERR_DATA',
 		message: new RegExp(`at character ${story.length} .*the end of the text`),
 	});
-	fails(t, () => logProbability(`${story}\n\n\n`), {
+	fails(t, () => logProbability(`${story}\n\n`), {
 		code: 'ERR_DATA',
-		message: new RegExp(`at character ${story.length + 2} `),
+		message: new RegExp(`at character ${story.length + 1} `),
+	});
+	fails(t, () => logProbability('The day was hot. Ada fed his cat.\n'), {
+		code: 'ERR_DATA',
+		message: /at character 25 expected "her"/,
 	});
 	fc.assert(
 		fc.property(fc.nat(story.length - 1), fc.constantFrom('#', '0', '_'), (place, wrong) => {
-			const text = `${story.slice(0, place)}${wrong}${story.slice(place + 1)}\n\n`;
+			const text = `${story.slice(0, place)}${wrong}${story.slice(place + 1)}\n`;
 			const error = t.throws(() => logProbability(text))!;
 			const position = Number(/at character (\d+)/.exec(error.message)![1]);
 			t.true(position <= place, `${position} is behind the mistake at ${place}`);
 			t.true(story.startsWith(text.slice(0, position)));
 		}),
 	);
+});
+
+test('is split between stories', t => {
+	const text = generateStories({seed: 5, characters: 20_000});
+	const parts = splitStories(text, 0.9);
+	t.is(parts.join(''), text);
+	for (const part of parts) t.true(logProbability(part).stories > 1);
+	const wanted = 0.9 * text.length;
+	t.true(parts[0].length <= wanted && text.indexOf('\n', parts[0].length) + 1 > wanted, `${parts[0].length}`);
+	const [first, second] = text.split(/(?<=\n)/);
+	const whole = first + second;
+	t.deepEqual(splitStories(whole, (first.length + 0.5) / whole.length), [first, second]);
+	t.deepEqual(splitStories(whole, (first.length - 0.5) / whole.length), ['', whole]);
+	t.deepEqual(splitStories(first, 0.9), ['', first]);
 });
 
 test('refuses seeds and lengths that are not whole numbers in range', t => {
@@ -207,8 +234,57 @@ test('refuses seeds and lengths that are not whole numbers in range', t => {
 });
 
 test('reports mistakes in a grammar', t => {
-	t.throws(() => compile({story: ['{#none}']}, {}), {message: /no rule "none"/});
-	t.throws(() => compile({story: ['{#story}']}, {}), {message: /contains itself/});
-	t.throws(() => compile({story: ['{a=none}']}, {}), {message: /no list "none"/});
-	t.throws(() => compile({story: ['']}, {}), {message: /empty alternative/});
+	const names = [word('Ada')];
+	t.throws(() => compile('{none}', {}), {message: /no list "none"/});
+	t.throws(() => compile('{a=none}', {}), {message: /no list "none"/});
+	t.throws(() => compile('{a.his} {a=names}', {names}), {message: /"a" is not bound/});
+	t.throws(() => compile('{a=names} {a.his}', {names}), {message: /"Ada" has no form "his"/});
 });
+
+test('a run on the stories is evaluated against their exact probability, and on no other stories', async t => {
+	const cwd = await temporaryFolder(t);
+	const env = {DLLM_SHAKESPEARE_URL: 'http://127.0.0.1:1/'};
+	const trained = await runCli(['train', '--out', 'run', '--steps', '2', ...tinyFlags], {cwd, env});
+	t.is(trained.code, 0, trained.stderr);
+	const file = path.join(cwd, 'run', 'data.json');
+	const record = JSON.parse(await readFile(file, 'utf8'));
+	const {kind, seed, characters, sha256} = record.data;
+	const text = generateStories({seed, characters});
+	t.deepEqual([kind, sha256], ['stories', createHash('sha256').update(text).digest('hex')]);
+	const [, heldOut] = splitStories(text, 0.9);
+	const expected = -logProbability(heldOut).logProbability / heldOut.length;
+
+	const json = await runCli(['eval', '--model', 'run', '--eval-batches', '1', '--json'], {cwd, env});
+	t.is(json.code, 0, json.stderr);
+	const [{nll, exact, ...rest}] = parseLines(json.stdout) as [{nll: number; exact: unknown}];
+	t.deepEqual(exact, {nll: expected, gap: nll - expected});
+	t.deepEqual(Object.keys(rest), ['bitsPerToken', 'perplexity', 'standardError']);
+	const shown = await runCli(['eval', '--model', 'run', '--eval-batches', '1'], {cwd, env});
+	const gap = (nll - expected).toFixed(4);
+	t.true(shown.stdout.endsWith(`: ${expected.toFixed(4)} nats per token; gap +${gap}\n`), shown.stdout);
+
+	await writeFile(path.join(cwd, 'stories.txt'), text);
+	const named = await runCli(['eval', '--model', 'run', '--input', 'stories.txt', '--eval-batches', '1', '--json'], {
+		cwd,
+	});
+	t.false('exact' in parseLines(named.stdout)[0], 'only what the run says is known');
+
+	await writeFile(file, JSON.stringify({...record, data: {...record.data, sha256: '0'.repeat(64)}}));
+	for (const args of [
+		['eval', '--model', 'run'],
+		['train', '--resume', 'run', '--steps', '3'],
+	]) {
+		const {code, stderr} = await runCli(args, {cwd, env});
+		t.is(code, 1);
+		t.regex(stderr, /the built-in corpus has changed since the run was trained on it; .*--input/);
+	}
+
+	await writeFile(file, JSON.stringify({...record, data: {kind, seed, characters}}));
+	const old = await runCli(['eval', '--model', 'run'], {cwd, env});
+	t.is(old.code, 1);
+	t.regex(old.stderr, /data\.json.*sha256/);
+});
+
+function word(text: string): Word {
+	return {text, weight: 1, forms: {}};
+}

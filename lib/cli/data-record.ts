@@ -16,8 +16,16 @@ const recordSchema = z.discriminatedUnion('kind', [
 	z.strictObject({kind: z.literal('file'), path: z.string().min(1), sha256}),
 	/** A folder made by `prepare`. */
 	z.strictObject({kind: z.literal('folder'), path: z.string().min(1), sha256}),
-	/** The built-in corpus, its last tenth held out. */
-	z.strictObject({kind: z.literal('stories'), seed: z.int().min(0), characters: z.int().min(1)}),
+	/** The built-in corpus, its last stories held out. The SHA-256 tells it from the corpus of another version. */
+	z.strictObject({
+		kind: z.literal('stories'),
+		seed: z.int().min(0),
+		characters: z
+			.int()
+			.min(1)
+			.max(2 ** 28),
+		sha256,
+	}),
 ]);
 
 const schema = z.strictObject({formatVersion: z.literal(1), data: recordSchema});

@@ -30,7 +30,12 @@ const evalFlags = {heading: 'Evaluation:', only: ['contextLength', 'evalBatches'
 const explanation = `
 The held-out part of a file is its last tenth; of a dataset, val.bin. The bound is an upper bound of the negative
 log-likelihood, in nats per token; a model trained with the objective next_token gets the exact value.
---json prints {"nll", "bitsPerToken", "perplexity", "standardError"}.`;
+
+The built-in corpus is drawn from a grammar, so the exact negative log-likelihood of its held-out stories is known and
+printed too, with the gap: the bound minus it. A perfect model has a small gap, since a window does not show what comes
+before it; a gap below 0 by several standard errors would mean that the model sees its answers.
+
+--json prints {"nll", "bitsPerToken", "perplexity", "standardError"}, and for the built-in corpus "exact": {"nll", "gap"}.`;
 
 export function register(command: Command): void {
 	command
@@ -48,20 +53,26 @@ async function evaluate(flags: EvalFlags): Promise<void> {
 		throw new UsageError('--input and --data exclude each other');
 	const given = configFromFlags('train', flags, evalFlags);
 	const source = flags.model ?? (await newestRun());
-	const trained = await readTrainConfig(await resolveCheckpoint(source));
-	await using model = await Model.load(source, {device: flags.device});
+	const checkpoint = await resolveCheckpoint(source);
+	const trained = await readTrainConfig(checkpoint);
+	await using model = await Model.load(checkpoint, {device: flags.device});
 	if (!model.tokenizer) throw new ConfigError(`${source} has no tokenizer, so it cannot be evaluated on text`);
 	await using trainer = new Trainer(model, {...trained, ...given});
 	const {contextLength} = trainer.config;
-	const {validation, description} = await openData(flags, source, model.tokenizer, contextLength);
+	const {validation, description, exactNll} = await openData(flags, source, model.tokenizer, contextLength);
 	const {nll, bitsPerToken, perplexity, standardError} = await trainer.evaluate(validation);
+	const exact = exactNll === undefined ? undefined : {nll: exactNll, gap: nll - exactNll};
 	if (flags.json) {
-		printJson({nll, bitsPerToken, perplexity, standardError});
+		printJson({nll, bitsPerToken, perplexity, standardError, ...(exact && {exact})});
 		return;
 	}
 
 	print(`${source} on the held-out part of ${description} (${formatCount(validation.length)} tokens):`);
 	print(formatBound({nll, bitsPerToken, perplexity, standardError}));
+	if (exact) {
+		const gap = `${exact.gap < 0 ? '' : '+'}${exact.gap.toFixed(4)}`;
+		print(`exact value under the grammar of the stories: ${exact.nll.toFixed(4)} nats per token; gap ${gap}`);
+	}
 }
 
 /** What decides the evaluation: the objective and the sequence length of the training run. Empty for a model without one. */

@@ -1,9 +1,9 @@
 // The data of a run: from a text file, a prepared folder, the record of an earlier run, or the default.
-
+import {createHash} from 'node:crypto';
 import path from 'node:path';
 import process from 'node:process';
 import {isDeepStrictEqual} from 'node:util';
-import {generateStories} from '../corpus.js';
+import {generateStories, logProbability, type StoriesConfig, splitStories} from '../corpus.js';
 import {Dataset} from '../dataset.js';
 import {DataError} from '../errors.js';
 import {exists} from '../files.js';
@@ -11,7 +11,7 @@ import {defaultDataFolder, prepareShakespeare, readMeta} from '../prepare.js';
 import {Tokenizer, type TokenizerKind} from '../tokenizer.js';
 import type {DataRecord} from './data-record.js';
 import {note} from './output.js';
-import {createTokenizer, readTextFile, splitTokens} from './text-data.js';
+import {createTokenizer, readTextFile, splitTokens, trainShare} from './text-data.js';
 
 export type RunData = {
 	readonly train: Dataset;
@@ -20,10 +20,12 @@ export type RunData = {
 	readonly record: DataRecord;
 	/** For people: where the data is from. */
 	readonly description: string;
+	/** The exact -log p of the held-out part in nats per token, for text whose probability is known: the built-in corpus. */
+	readonly exactNll?: number;
 };
 
 /** As much text as tiny shakespeare has. */
-const stories = {kind: 'stories', seed: 0, characters: 1_100_000} as const;
+const stories: StoriesConfig = {seed: 0, characters: 1_100_000};
 
 /** What opening data takes, wherever it is from. */
 export type DataNeeds = {
@@ -86,15 +88,24 @@ export async function openFolder(
 	};
 }
 
+/** @throws DataError when this version's stories are not those that the run was trained on. */
 function openStories(
-	record: Extract<DataRecord, {kind: 'stories'}>,
+	{seed, characters}: StoriesConfig,
 	tokenizer: Tokenizer | undefined,
-	{contextLength}: DataNeeds,
+	{contextLength, expected}: DataNeeds,
 ): RunData {
-	const {seed, characters} = record;
 	const text = generateStories({seed, characters});
+	const record: DataRecord = {
+		kind: 'stories',
+		seed,
+		characters,
+		sha256: createHash('sha256').update(text).digest('hex'),
+	};
+	checkUnchanged(record, expected);
 	const usedTokenizer = tokenizer ?? Tokenizer.char(text);
-	const {train, validation} = splitTokens(usedTokenizer, 'the built-in corpus', Buffer.from(text));
+	const [trainText, validationText] = splitStories(text, trainShare);
+	const train = usedTokenizer.encode(trainText);
+	const validation = usedTokenizer.encode(validationText);
 	checkLengths({train, validation}, 'the built-in corpus', contextLength);
 	return {
 		train: Dataset.fromTokens(train),
@@ -102,6 +113,7 @@ function openStories(
 		tokenizer: usedTokenizer,
 		record,
 		description: 'the built-in corpus of generated stories',
+		exactNll: -logProbability(validationText).logProbability / validation.length,
 	};
 }
 
@@ -130,8 +142,9 @@ export async function openDefault(needs: DataNeeds): Promise<RunData> {
  * @throws DataError when it is not what the run was trained on.
  */
 export async function openRecord(record: DataRecord, tokenizer: Tokenizer, contextLength: number): Promise<RunData> {
-	if (record.kind === 'stories') return openStories(record, tokenizer, {contextLength});
-	return (record.kind === 'file' ? openFile : openFolder)(record.path, tokenizer, {contextLength, expected: record});
+	const needs = {contextLength, expected: record};
+	if (record.kind === 'stories') return openStories(record, tokenizer, needs);
+	return (record.kind === 'file' ? openFile : openFolder)(record.path, tokenizer, needs);
 }
 
 /** Before the first step, so that a run never fails at its first evaluation. The held-out part, the shorter one, comes first. */
@@ -149,8 +162,14 @@ function checkLengths(
 	}
 }
 
-function checkUnchanged(found: Exclude<DataRecord, {kind: 'stories'}>, expected: DataRecord | undefined): void {
-	if (!expected || expected.kind === 'stories' || expected.sha256 === found.sha256) return;
+function checkUnchanged(found: DataRecord, expected: DataRecord | undefined): void {
+	if (!expected || expected.sha256 === found.sha256) return;
+	if (found.kind === 'stories') {
+		throw new DataError(
+			'the built-in corpus has changed since the run was trained on it; name another text: --input FILE',
+		);
+	}
+
 	throw new DataError(
 		`${found.path} has changed since the run was trained on it; to use it as it is now, name it: ` +
 			`${found.kind === 'file' ? '--input' : '--data'} ${found.path}`,

@@ -9,6 +9,9 @@ import {Tokenizer, type TokenizerKind} from '../tokenizer.js';
 /** Larger texts are prepared as a dataset, which is read from the disk as it is needed. */
 const MAX_BYTES = 2 ** 28;
 
+/** The rest is held out. */
+export const trainShare = 0.9;
+
 export type TextFile = {
 	readonly bytes: Buffer;
 	readonly sha256: string;
@@ -60,7 +63,7 @@ export function splitTokens(
 
 	// one token for each character
 	const tokens = tokenizer.kind === 'byte' ? Int32Array.from(bytes) : tokenizer.encode(decodeText(file, bytes));
-	const count = Math.floor(0.9 * tokens.length);
+	const count = Math.floor(trainShare * tokens.length);
 	return {train: tokens.subarray(0, count), validation: tokens.subarray(count)};
 }
 
@@ -68,7 +71,7 @@ export function splitTokens(
 function trainEnd(text: string): number {
 	let count = 0;
 	for (const _ of text) count++;
-	let left = Math.floor(0.9 * count);
+	let left = Math.floor(trainShare * count);
 	let end = 0;
 	for (; left > 0; left--) end += text.codePointAt(end)! > 0xffff ? 2 : 1;
 	return end;
