@@ -7,7 +7,7 @@ import test from 'ava';
 import {packageRoot, parseLines, runCli, textFolder, tinyFlags} from './support/cli.js';
 import {temporaryFolder} from './support/folders.js';
 
-const commands = ['prepare', 'train', 'sample', 'eval', 'info', 'build'];
+const commands = ['prepare', 'train', 'sample', 'eval', 'bench', 'info', 'build'];
 
 test.serial('--help lists every command and loads none of them', async t => {
 	const coverage = await temporaryFolder(t);

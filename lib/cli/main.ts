@@ -19,6 +19,7 @@ const entries: readonly Entry[] = [
 	{name: 'train', summary: 'train a model, or continue a run', load: () => import('./train.js')},
 	{name: 'sample', summary: 'generate text with a trained model', load: () => import('./sample.js')},
 	{name: 'eval', summary: 'measure the validation bound of a model', load: () => import('./eval.js')},
+	{name: 'bench', summary: 'compare speed with tfjs on this machine', load: () => import('./bench.js')},
 	{name: 'info', summary: 'show versions, devices and how the addon was built', load: () => import('./info.js')},
 	{name: 'build', summary: 'build the native addon in place', load: () => import('./build.js')},
 ];

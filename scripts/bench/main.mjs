@@ -1,6 +1,7 @@
 // npm run bench -- NAME [options]: benchmarks, each a program of its own that times us against a peer in one run.
 const benchmarks = {
 	step: 'one `nano` training step against PyTorch (options: --rounds N, --steps N, --threads N, --json)',
+	tfjs: 'training and sampling against tfjs (options: --install, --sizes all|NAME,…, --rounds N, --check, --json, --out FILE)',
 	startup: 'seconds until --help and until the first training step (options: --rounds N, --json)',
 };
 
@@ -12,4 +13,10 @@ if (name === undefined || !Object.hasOwn(benchmarks, name)) {
 }
 
 const {run} = await import(`./${name}.mjs`);
-await run(process.argv.slice(3));
+try {
+	await run(process.argv.slice(3));
+} catch (error) {
+	if (error.exitCode === undefined) throw error;
+	console.error(`error: ${error.message}`);
+	process.exitCode = error.exitCode;
+}

@@ -11,11 +11,13 @@ export class Peer {
 		this.#lines = createInterface({input: this.#child.stdout})[Symbol.asyncIterator]();
 		this.failed = new Promise((_, reject) => {
 			this.#child.once('error', reject);
-			this.#child.once('exit', code => {
-				if (code !== 0) reject(new Error(`${command} ${args.join(' ')} ended with exit code ${code}`));
+			this.#child.once('exit', (code, signal) => {
+				const end = signal === null ? `exit code ${code}` : signal;
+				if (code !== 0) reject(new Error(`${command} ${args.join(' ')} ended with ${end}`));
 			});
 		});
 		this.failed.catch(() => {}); // reported by whoever waits for an answer
+		this.#child.stdin.on('error', () => {}); // so is a pipe whose reader has ended
 	}
 
 	async read() {

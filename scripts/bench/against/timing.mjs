@@ -1,0 +1,44 @@
+// Rounds of both sides in turn: ours, a peer, ours, the next peer. Ratios are taken within a pair, so that a machine that is busy for
+// a while slows both of its halves.
+import {median, summarize} from '../statistics.mjs';
+import {PeerFailure} from './tfjs-peers.mjs';
+
+/**
+ * @param visits {ours(): milliseconds[], peers: [{name, visit(): milliseconds[]}]}
+ * @returns ours, and by name each peer's summary, or the message that it ended with
+ */
+export async function timeInTurn({ours, peers}, rounds, report) {
+	const all = {ours: [], peers: new Map(peers.map(({name}) => [name, {pairs: [], count: 0, failure: undefined}]))};
+	for (let round = 1; round <= rounds; round++) {
+		for (const {name, visit} of peers) {
+			const result = all.peers.get(name);
+			if (result.failure !== undefined) continue;
+			report(`round ${round} of ${rounds}, ${name}`);
+			const own = await ours();
+			try {
+				const theirs = await visit();
+				all.ours.push(own);
+				result.pairs.push({own, theirs});
+				result.count += theirs.length;
+			} catch (error) {
+				if (!(error instanceof PeerFailure)) throw error;
+				result.failure = error.message;
+			}
+		}
+	}
+
+	if (all.ours.length === 0) all.ours.push(await ours());
+	return {
+		ours: {...summarize(all.ours), count: all.ours.reduce((sum, {length}) => sum + length, 0)},
+		peers: new Map([...all.peers].map(([name, result]) => [name, summarizePairs(result)])),
+	};
+}
+
+function summarizePairs({pairs, count, failure}) {
+	if (failure !== undefined) return {failure};
+	const ratios = pairs.map(({own, theirs}) => median(theirs) / median(own));
+	return {
+		milliseconds: {...summarize(pairs.map(({theirs}) => theirs)), count},
+		ratio: {median: median(ratios), lowest: Math.min(...ratios), highest: Math.max(...ratios)},
+	};
+}
