@@ -2,6 +2,8 @@
 const benchmarks = {
 	step: 'one `nano` training step against PyTorch (options: --rounds N, --steps N, --threads N, --json)',
 	tfjs: 'training and sampling against tfjs (options: --install, --sizes all|NAME,…, --rounds N, --check, --json, --out FILE)',
+	kernels:
+		'every op of a training step against the limits of the machine (options: --shape small|nano|baby, --threads N, --json)',
 	startup: 'seconds until --help and until the first training step (options: --rounds N, --json)',
 };
 

@@ -1,0 +1,95 @@
+// Every op of a training step: its time, and the fraction of the machine's measured limits that it reaches; the step
+// against its floor, the time that its arithmetic and its bytes need at those limits.
+import {execFileSync} from 'node:child_process';
+import {cpus, loadavg} from 'node:os';
+import path from 'node:path';
+import {parseArgs} from 'node:util';
+import {generatorArguments, jobs, prepareTree, requireTools, runTool} from '../cmake.mjs';
+import {root} from '../files.mjs';
+
+/** naming, layers, heads, width, context, vocabulary, batch, steps */
+const shapes = {
+	small: ['gpt2', 4, 4, 128, 64, 66, 16, 40],
+	nano: ['llama', 4, 4, 128, 64, 66, 32, 20],
+	baby: ['gpt2', 6, 6, 384, 256, 66, 12, 4],
+};
+
+function buildProgram() {
+	requireTools();
+	const options = ['-DDLLM_BENCH=ON', '-DDLLM_ADDON=OFF', '-DDLLM_CUDA=off'];
+	const tree = prepareTree('bench', options);
+	runTool('Configuring the benchmark', 'cmake', [
+		'-S',
+		root,
+		'-B',
+		tree,
+		...generatorArguments(),
+		...options,
+		'--log-level=WARNING',
+	]);
+	runTool('Compiling the benchmark', 'cmake', ['--build', tree, '--parallel', String(jobs)]);
+	return path.join(tree, 'dllm_kernels');
+}
+
+/** Adds floors and fractions; all rates are for the threads of the run. */
+function analyse({arithmetic, copy, threads, ops, stepSeconds, ...facts}) {
+	const limits = {arithmetic: arithmetic * threads, copy};
+	const rows = ops.map(row => {
+		const floor = Math.max(row.operations / limits.arithmetic, row.bytes / limits.copy);
+		return {...row, floor, fraction: floor / row.seconds};
+	});
+	rows.sort((a, b) => b.seconds - a.seconds);
+	const floor = rows.reduce((sum, row) => sum + row.floor, 0);
+	return {...facts, threads, limits, stepSeconds, floor, fraction: floor / stepSeconds, ops: rows};
+}
+
+function table(name, {path: instructionSet, threads, limits, stepSeconds, floor, fraction, ops}) {
+	const lines = ops.map(({op, calls, seconds, operations, bytes, fraction: share}) =>
+		[
+			op.padEnd(44),
+			calls.toFixed(0).padStart(5),
+			(seconds * 1e3).toFixed(3).padStart(9),
+			`${((seconds / stepSeconds) * 100).toFixed(1)}%`.padStart(7),
+			(operations / seconds / 1e9).toFixed(1).padStart(9),
+			(bytes / seconds / 1e9).toFixed(1).padStart(7),
+			share.toFixed(2).padStart(9),
+		].join(''),
+	);
+	return [
+		`${name}: ${(stepSeconds * 1e3).toFixed(2)} ms per step on ${threads} thread(s), ${instructionSet}; floor ${(floor * 1e3).toFixed(2)} ms, reached ${(fraction * 100).toFixed(0)} %`,
+		`limits: ${(limits.arithmetic / 1e9).toFixed(0)} GFLOP/s in registers, ${(limits.copy / 1e9).toFixed(1)} GB/s copied`,
+		`${'op'.padEnd(44)}calls       ms   share  GFLOP/s   GB/s fraction`,
+		...lines,
+	].join('\n');
+}
+
+export async function run(args) {
+	const {values} = parseArgs({
+		args,
+		options: {
+			shape: {type: 'string', default: 'small'},
+			threads: {type: 'string', default: '1'},
+			json: {type: 'boolean', default: false},
+		},
+	});
+	const shape = shapes[values.shape];
+	if (!shape) throw new Error(`--shape is ${values.shape}; accepted: ${Object.keys(shapes).join(', ')}`);
+	const program = buildProgram();
+	const output = execFileSync(program, shape.map(String), {
+		encoding: 'utf8',
+		env: {...process.env, DLLM_THREADS: values.threads},
+	});
+	const report = {
+		benchmark: 'kernels',
+		command: `npm run bench -- kernels --shape ${values.shape} --threads ${values.threads}`,
+		date: new Date().toISOString(),
+		processor: cpus()[0].model,
+		load: loadavg()[0],
+		...analyse(JSON.parse(output)),
+	};
+	console.log(
+		values.json
+			? JSON.stringify(report)
+			: `${report.command}   ${report.date}\n${report.processor}\n\n${table(values.shape, report)}`,
+	);
+}

@@ -1,0 +1,82 @@
+// A backend that passes every op on to another one and notes its time, its arithmetic and the bytes it must move.
+#pragma once
+
+#include "backend.h"
+
+#include <map>
+#include <memory>
+#include <string>
+
+namespace dllm {
+
+struct OpCount {
+    double seconds = 0;
+    double operations = 0;  // multiplications and additions that the op's definition needs
+    double bytes = 0;       // of its operands, each read or written once
+    int64_t calls = 0;
+};
+
+// By op and shape.
+using OpCounts = std::map<std::string, OpCount>;
+
+class TimedBackend : public Backend {
+public:
+    // batch_rows: rows of the whole batch; an op on fewer rows works on those with a weight, whose number varies.
+    TimedBackend(std::unique_ptr<Backend> backend, std::shared_ptr<OpCounts> counts, int64_t batch_rows)
+        : backend_(std::move(backend)), counts_(std::move(counts)), batch_rows_(batch_rows) {}
+
+    const char* name() const override { return backend_->name(); }
+    void* allocate(size_t bytes) override { return backend_->allocate(bytes); }
+    void release(void* data) override { backend_->release(data); }
+    void upload(Tensor out, const void* host) override { backend_->upload(out, host); }
+    void download(void* host, Tensor x) override { backend_->download(host, x); }
+    void zero(Tensor out) override;
+    void copy(Tensor out, Tensor x) override;
+    void embedding_forward(Tensor out, Tensor tokens, Tensor positions, Tensor token_table,
+                           Tensor position_table) override;
+    void embedding_backward(Tensor dtoken_table, Tensor dposition_table, Tensor dout, Tensor tokens,
+                            Tensor positions) override;
+    void layer_norm_forward(Tensor out, Tensor mean, Tensor rstd, Tensor x, Tensor weight, Tensor bias,
+                            float eps) override;
+    void layer_norm_backward(Tensor dx, Tensor dweight, Tensor dbias, Tensor dout, Tensor x, Tensor weight, Tensor mean,
+                             Tensor rstd) override;
+    void rms_norm_forward(Tensor out, Tensor rstd, Tensor x, Tensor weight, float eps) override;
+    void rms_norm_backward(Tensor dx, Tensor dweight, Tensor dout, Tensor x, Tensor weight, Tensor rstd) override;
+    void matmul_forward(Tensor out, Tensor x, Tensor weight, Tensor bias, Tensor residual,
+                        WeightLayout layout) override;
+    void matmul_backward_input(Tensor dx, Tensor dout, Tensor weight, WeightLayout layout) override;
+    void matmul_backward_weight(Tensor dweight, Tensor dbias, Tensor x, Tensor dout, WeightLayout layout) override;
+    void activation_forward(Tensor out, Tensor x, Activation kind) override;
+    void activation_backward(Tensor dx, Tensor dout, Tensor x, Activation kind) override;
+    void matmul_activation_forward(Tensor out, Tensor pre, Tensor x, Tensor weight, Tensor bias, Activation kind,
+                                   WeightLayout layout) override;
+    void query_key_forward(Tensor qkv, Tensor rstd, Tensor positions, Tensor rotary_table,
+                           const HeadShape& shape) override;
+    void query_key_backward(Tensor dqkv, Tensor qkv, Tensor rstd, Tensor positions, Tensor rotary_table,
+                            const HeadShape& shape) override;
+    void attention_forward(Tensor out, Tensor log_sum_exp, Tensor q, Tensor k, Tensor v,
+                           const AttentionShape& shape) override;
+    void attention_backward(Tensor dq, Tensor dk, Tensor dv, Tensor dout, Tensor q, Tensor k, Tensor v, Tensor out,
+                            Tensor log_sum_exp, const AttentionShape& shape) override;
+    void dropout(Tensor out, Tensor x, Tensor residual, const DropoutDraw& draw) override;
+    void gather_rows(Tensor out, Tensor x, Tensor rows) override;
+    void scatter_rows(Tensor dx, Tensor dout, Tensor rows) override;
+    void cross_entropy(Tensor loss, Tensor logits, Tensor targets, Tensor weights) override;
+    void global_norm(Tensor out, Tensor x) override;
+    void adamw(Tensor weights, Tensor first_moment, Tensor second_moment, Tensor gradients, Tensor gradient_norm,
+               const AdamWStep& step) override;
+    void moving_average(Tensor out, Tensor x, float rest) override;
+    void predict_tokens(Tensor tokens, Tensor confidence, Tensor logits, const DrawKey* draws,
+                        const PredictOptions& options) override;
+
+private:
+    std::string sized(const char* op, Tensor x, int64_t more = 0) const;
+    template <typename Op>
+    void count(const std::string& name, double operations, double elements, Op op);
+
+    std::unique_ptr<Backend> backend_;
+    std::shared_ptr<OpCounts> counts_;
+    const int64_t batch_rows_;
+};
+
+}  // namespace dllm
