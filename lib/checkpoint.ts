@@ -82,7 +82,9 @@ export async function writeCheckpointFolder(
 	build: (temporary: string) => Promise<void>,
 	bytes?: number,
 ): Promise<void> {
-	const options = {overwrite, markers: [configFile, weightsFile, manifestFile], bytes, error: CheckpointError};
+	// a checkpoint that lost files, even all but its trainer's, is still ours to replace
+	const markers = [configFile, weightsFile, manifestFile, 'trainer', 'ema.safetensors', tokenizerFile];
+	const options = {overwrite, markers, bytes, error: CheckpointError};
 	await writing(folder, () =>
 		writeFolderAtomic(folder, options, async temporary => {
 			await build(temporary);

@@ -37,9 +37,10 @@ export async function loadTrainer(
 		);
 	}
 
-	// an average that begins with this run starts at the weights
+	if (emaDecay === 0) return;
+	// an average that begins with this checkpoint starts at its weights
 	const ema = emaPath(checkpoint);
-	if (emaDecay > 0 && (train.emaDecay > 0 || (await exists(ema)))) await native.loadEma(ema);
+	await native.loadEma(train.emaDecay > 0 || (await exists(ema)) ? ema : weightsPath(checkpoint));
 }
 
 /** Weights and trainer as a checkpoint has them, but counted on: the steps up to `step` are not taken again. */

@@ -15,8 +15,14 @@ const schema = z.strictObject({
 	train: trainSchema,
 	/** The validation bound of this step, in nats per token, if it was measured. */
 	evaluation: z.strictObject({nll: z.number(), standardError: z.number().nullable()}).optional(),
-	/** Lowest bound of the run's evaluations, null before the first, and how many have come since it. */
-	earlyStopping: z.strictObject({bestNll: z.number().nullable(), evaluationsSince: z.int().min(0)}),
+	/** The run's own evaluations: lowest bound, how many have come since it, step of the last one; null before the first. */
+	earlyStopping: z.strictObject({
+		bestNll: z.number().nullable(),
+		evaluationsSince: z.int().min(0),
+		evaluatedStep: z.int().min(0).nullable(),
+	}),
+	/** Steps in a row, up to this one, whose loss or gradient was not finite. */
+	nonFiniteSteps: z.int().min(0),
 });
 
 export type TrainerState = Readonly<Omit<z.output<typeof schema>, 'formatVersion'>>;

@@ -5,7 +5,7 @@ import {changeConfig} from './config/resume.js';
 import {type ResolvedTrainConfig, resolveTrainConfig, type TrainConfig, toNativeTrainConfig} from './config.js';
 import {checkVocabulary, Dataset, nativeDatasetOf} from './dataset.js';
 import {EarlyStopping} from './early-stopping.js';
-import {AbortError, ConfigError, DisposedError, NonFiniteError} from './errors.js';
+import {AbortError, CheckpointError, ConfigError, DisposedError, NonFiniteError} from './errors.js';
 import {fillWithModel, Model, nativeModelOf} from './model.js';
 import {loadNative} from './native.js';
 import {abortableCall, nativeCall} from './native-call.js';
@@ -36,7 +36,7 @@ export class Trainer {
 	#earlyStopping: EarlyStopping;
 	/** Of the last save or resume: where `rollback` goes back to. */
 	#checkpoint: string | undefined;
-	#nonFinite = 0;
+	#nonFiniteSteps = 0;
 	#disposed = false;
 
 	/**
@@ -51,7 +51,8 @@ export class Trainer {
 	}
 
 	/**
-	 * Continues a saved run, with the same results as if it had never stopped: on the CPU, bit for bit.
+	 * Continues a saved run, with the same results as if it had never stopped: on the CPU, bit for bit. (A checkpoint that only the
+	 * stop has caused is one more that `onNonFinite: 'rollback'` can go back to.)
 	 *
 	 * @param folder A run folder (its latest checkpoint) or one of its checkpoints.
 	 * @throws CheckpointError naming the file and what is wrong with it; ConfigError, DeviceError, OutOfMemoryError.
@@ -66,12 +67,13 @@ export class Trainer {
 			'an object with keys of TrainConfig',
 		);
 		const checkpoint = await resolveCheckpoint(folder);
-		const {completedSteps, train, evaluation, earlyStopping} = await readTrainerState(checkpoint);
+		const {completedSteps, train, evaluation, earlyStopping, nonFiniteSteps} = await readTrainerState(checkpoint);
 		const model = await Model.load(checkpoint, {device, dtype, ema: false});
 		try {
 			const trainer = new Trainer(model, changeConfig(train, config));
 			await trainer.#exclusive(native => loadTrainer(native, checkpoint, trainer.config));
 			trainer.#checkpoint = checkpoint;
+			trainer.#nonFiniteSteps = nonFiniteSteps;
 			trainer.#earlyStopping = new EarlyStopping(trainer.config.earlyStoppingPatience, earlyStopping);
 			trainer.#completedSteps = completedSteps;
 			trainer.#evaluation = evaluation && {
@@ -110,7 +112,7 @@ export class Trainer {
 			const work =
 				data instanceof Dataset ? native.step(nativeDatasetOf(data)) : native.stepBatch(toNativeBatch(data, true));
 			const stats: StepStats = {kind: 'step', ...(await work)};
-			if (stats.updated) this.#nonFinite = 0;
+			if (stats.updated) this.#nonFiniteSteps = 0;
 			else await this.#skip(native, stats);
 			this.#completedSteps = stats.step;
 			return stats;
@@ -145,11 +147,13 @@ export class Trainer {
 		for (let isChanged = false; ; isChanged = true) {
 			// also an evaluation that the end of an earlier call cut short
 			const owesEvaluation =
-				this.#completedSteps > 0 && isDue(evalEvery) && this.#evaluation?.step !== this.#completedSteps;
+				this.#completedSteps > 0 &&
+				isDue(evalEvery) &&
+				this.#earlyStopping.state.evaluatedStep !== this.#completedSteps;
 			if (validation && owesEvaluation) {
 				const begin = performance.now();
 				const evaluation = await this.evaluate(validation, {signal});
-				this.#earlyStopping.add(evaluation.nll);
+				this.#earlyStopping.add(evaluation.nll, this.#completedSteps);
 				isChanged = true;
 				yield {kind: 'eval', step: this.#completedSteps, ...evaluation, seconds: (performance.now() - begin) / 1000};
 			}
@@ -193,6 +197,10 @@ export class Trainer {
 		checkPath('runFolder', runFolder);
 		await this.#exclusive(async native => {
 			const {model, config, completedSteps} = this;
+			if (native.completedSteps !== completedSteps)
+				throw new CheckpointError(
+					'a rollback that failed left this trainer between two steps; resume from its last checkpoint',
+				);
 			const isCurrent = this.#evaluation?.step === completedSteps && Number.isFinite(this.#evaluation.nll);
 			const {nll, standardError} = (isCurrent && this.#evaluation) || {nll: undefined, standardError: undefined};
 			const evaluation = nll === undefined ? undefined : {nll, standardError};
@@ -206,7 +214,8 @@ export class Trainer {
 				build: async folder => {
 					await fillWithModel(model, folder);
 					const {state: earlyStopping} = this.#earlyStopping;
-					await saveTrainer(native, folder, {completedSteps, train: config, evaluation, earlyStopping});
+					const nonFiniteSteps = this.#nonFiniteSteps;
+					await saveTrainer(native, folder, {completedSteps, train: config, evaluation, earlyStopping, nonFiniteSteps});
 				},
 			});
 		});
@@ -241,7 +250,7 @@ export class Trainer {
 		const problem = `step ${step} has loss ${loss} and gradient norm ${gradientNorm}`;
 		if (onNonFinite === 'abort')
 			throw new NonFiniteError(`${problem}; the weights are those before it. A lower learningRate may help`);
-		if (++this.#nonFinite >= MAX_NON_FINITE)
+		if (++this.#nonFiniteSteps >= MAX_NON_FINITE)
 			throw new NonFiniteError(`${problem}, the ${MAX_NON_FINITE}th such step in a row; a lower learningRate may help`);
 		if (onNonFinite === 'skip') return native.skipTo(step);
 		if (this.#checkpoint === undefined)

@@ -43,7 +43,8 @@ int64_t read_counter(const SafetensorsFile& file, const std::string& key) {
     const std::string text = found == file.metadata.end() ? "" : found->second;
     int64_t value = -1;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size() || value < 0)
+    constexpr int64_t MAX_STEPS = int64_t(1) << 53;  // far beyond any run, and safe to count on from
+    if (error != std::errc{} || end != text.data() + text.size() || value < 0 || value > MAX_STEPS)
         fail(ErrorCode::checkpoint,
              file.path() + ": metadata " + key + " is \"" + text + "\"; accepted: a number of steps");
     return value;
@@ -115,7 +116,12 @@ TrainerCounters read_trainer_state(float* first_moment, float* second_moment, co
         file.read_f32(first, first_moment + parameter.offset);
         file.read_f32(second, second_moment + parameter.offset);
     }
-    return {read_counter(file, "completed_steps"), read_counter(file, "updates")};
+    const TrainerCounters counters{read_counter(file, "completed_steps"), read_counter(file, "updates")};
+    if (counters.updates > counters.completed_steps)
+        fail(ErrorCode::checkpoint, path + ": metadata updates is " + std::to_string(counters.updates) +
+                                        "; accepted: at most completed_steps, " +
+                                        std::to_string(counters.completed_steps));
+    return counters;
 }
 
 }  // namespace dllm

@@ -132,6 +132,28 @@ test('`rollback` goes back to the last checkpoint and does not repeat its steps'
 	t.is((await trainer.step(tinyDataset)).step, 6);
 });
 
+test('a rollback to a checkpoint without an average starts the average again at its weights', async t => {
+	const folder = await temporaryFolder(t);
+	await collect((await tinyTrainer()).fit(tinyDataset, {runFolder: folder}));
+	const config = {steps: 20, emaDecay: 0.9, onNonFinite: 'rollback'} as const;
+	const trainer = await Trainer.resume(folder, {config});
+	const {nll} = await trainer.evaluate(tinyDataset);
+	await trainer.step(tinyDataset);
+	t.like(await trainer.step(endless), {step: 10, updated: false});
+	t.is((await trainer.evaluate(tinyDataset)).nll, nll);
+});
+
+test('an evaluation of the caller neither replaces one of fit nor counts for early stopping', async t => {
+	const trainer = await tinyTrainer();
+	const evaluated: number[] = [];
+	for await (const {kind, step} of trainer.fit(tinyDataset, {validation: tinyDataset})) {
+		if (kind === 'eval') evaluated.push(step);
+		else await trainer.evaluate(tinyDataset);
+	}
+
+	t.deepEqual(evaluated, [4, 8]);
+});
+
 test('fit with `rollback` begins with a checkpoint', async t => {
 	const folder = await temporaryFolder(t);
 	const trainer = await tinyTrainer({onNonFinite: 'rollback', steps: 1, saveEvery: 0});

@@ -137,7 +137,8 @@ test('trainer/state.json', async t => {
 		completedSteps: 4,
 		train,
 		evaluation: {nll: 2, standardError: null},
-		earlyStopping: {bestNll: null, evaluationsSince: 0},
+		earlyStopping: {bestNll: null, evaluationsSince: 0, evaluatedStep: null},
+		nonFiniteSteps: 0,
 	};
 	const read: Reader = async content => {
 		writeFileSync(path.join(folder, 'trainer', 'state.json'), content);

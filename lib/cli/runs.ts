@@ -18,6 +18,9 @@ export function defaultRunFolder(preset: string, now = new Date()): string {
 /** What a run that ended before its first checkpoint leaves: nothing that could be lost. */
 const remains = /^(data\.json|metrics\.jsonl|.+\.tmp-\d+-[0-9a-f]{12})$/;
 
+/** A kill between the two leaves a first checkpoint without `latest`; it can be resumed all the same. */
+const ownName = /^(latest|step-\d{1,15})$/;
+
 /**
  * Refuses a folder for a new run that holds something already.
  * @throws CheckpointError
@@ -26,7 +29,7 @@ export async function checkVacant(folder: string): Promise<void> {
 	if (!(await exists(folder))) return;
 	const names = await writing(folder, () => readdir(folder));
 	if (names.every(name => remains.test(name))) return;
-	if (names.includes('latest')) {
+	if (names.some(name => ownName.test(name))) {
 		throw new CheckpointError(
 			`${folder} already holds a run; continue it with --resume ${folder}, or choose another --out`,
 		);

@@ -158,6 +158,7 @@ export class TrainReport {
 		print('Next:');
 		print(`  npx dllm-native sample --model ${folder} --temperature 1 --watch`);
 		print(`  npx dllm-native eval --model ${folder}`);
-		print(`  npx dllm-native train --resume ${folder} --steps ${2 * trainer.config.steps}`);
+		const more = trainer.stoppedEarly ? '--early-stopping-patience 0' : `--steps ${2 * trainer.config.steps}`;
+		print(`  npx dllm-native train --resume ${folder} ${more}`);
 	}
 }

@@ -1,6 +1,6 @@
 // What every family's config.json format consists of, and the schema pieces that they share.
 //
-// Dropout rates are not among the keys that are read: they act in training alone, and our training has no dropout.
+// Dropout rates are not among the keys that are read: they act in training alone, and ours is kept in `dllm_native`.
 import {z} from 'zod';
 import type {ModelConfig, ResolvedModelConfig} from '../config/model.js';
 
