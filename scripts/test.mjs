@@ -167,7 +167,9 @@ if (slow) {
 		DLLM_FUZZ_RUNS: '1000000',
 	});
 } else {
-	await testNative('Native tests', 'tests', '', (_, compiled) => compiled.map(cpu => ({cpu})));
+	await testNative('Native tests', 'tests', '', (_, compiled) => compiled.map(cpu => ({cpu})), {
+		DLLM_TEST_FACTOR: '0.3', // of the repeats of tests that look for rare events; the slow suite has many more
+	});
 	// Sanitizers are slow: everything on the best instruction set, of the others the kernels of the narrowest.
 	const sanitized = ([best, ...others]) => [
 		{cpu: best},
@@ -175,7 +177,7 @@ if (slow) {
 	];
 	await testNative('Native tests, sanitized', 'tests-sanitized', 'address,undefined', sanitized, {
 		DLLM_FUZZ_RUNS: '100000',
-		DLLM_TEST_FACTOR: '0.1', // of the repeats of tests that look for rare events
+		DLLM_TEST_FACTOR: '0.1',
 	});
 }
 

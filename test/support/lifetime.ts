@@ -76,6 +76,8 @@ export const calls: readonly {
 	readonly start: (objects: Objects, folder: string, signal?: AbortSignal) => Promise<unknown>;
 	/** Ends early by a signal. */
 	readonly abortable?: true;
+	/** Goes through Node's own file system calls. */
+	readonly usesFiles?: true;
 }[] = [
 	{name: 'step', needs: ['model', 'trainer'], start: ({trainer}) => trainer.step(text)},
 	{name: 'step on a batch', needs: ['model', 'trainer'], start: ({trainer}) => trainer.step(batch)},
@@ -90,8 +92,14 @@ export const calls: readonly {
 		needs: ['model', 'trainer'],
 		start: ({trainer}, runFolder, signal) => fit(trainer, runFolder, signal),
 		abortable: true,
+		usesFiles: true,
 	},
-	{name: 'save a run', needs: ['model', 'trainer'], start: ({trainer}, folder) => trainer.save(folder)},
+	{
+		name: 'save a run',
+		needs: ['model', 'trainer'],
+		start: ({trainer}, folder) => trainer.save(folder),
+		usesFiles: true,
+	},
 	{
 		name: 'sample',
 		needs: ['model', 'sampler'],
@@ -116,6 +124,7 @@ export const calls: readonly {
 		name: 'save a model',
 		needs: ['model'],
 		start: async ({model}, folder) => model.save(await mkdtemp(path.join(folder, 'model-')), {overwrite: true}),
+		usesFiles: true,
 	},
 ];
 
