@@ -9,7 +9,9 @@ import {manifestFile, writeManifest} from './manifest.js';
 import {Tokenizer, tokenizerFile} from './tokenizer.js';
 
 const configFile = 'config.json';
-const weightsFile = 'model.safetensors';
+export const weightsFile = 'model.safetensors';
+/** The moving average of the weights, where a run keeps one. */
+export const emaFile = 'ema.safetensors';
 const MAX_CONFIG_BYTES = 2 ** 20;
 
 /** What a checkpoint folder holds, but for the weights. */
@@ -83,7 +85,7 @@ export async function writeCheckpointFolder(
 	bytes?: number,
 ): Promise<void> {
 	// a checkpoint that lost files, even all but its trainer's, is still ours to replace
-	const markers = [configFile, weightsFile, manifestFile, 'trainer', 'ema.safetensors', tokenizerFile];
+	const markers = [configFile, weightsFile, manifestFile, 'trainer', emaFile, tokenizerFile];
 	const options = {overwrite, markers, bytes, error: CheckpointError};
 	await writing(folder, () =>
 		writeFolderAtomic(folder, options, async temporary => {

@@ -19,7 +19,8 @@ import {
 import {verifyManifest} from './manifest.js';
 import {readTrainerState} from './trainer-state.js';
 
-const stepName = /^step-(\d{1,15})$/;
+/** Of a checkpoint in a run folder. */
+export const stepName = /^step-(\d{1,15})$/;
 
 /** Everything that is written into a run folder, by us or by the command line. */
 const ownName = /^(?:step-\d{1,15}|latest|best|config\.json|data\.json|metrics\.jsonl)$/;

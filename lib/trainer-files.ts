@@ -20,15 +20,15 @@ export async function saveTrainer(native: NativeTrainer, folder: string, state: 
 }
 
 /**
- * Moments, counters and the average of a checkpoint, into a trainer whose model has its weights.
+ * Moments, counters and the average of a checkpoint, whose state is given, into a trainer whose model has its weights.
  * @throws CheckpointError naming the file and what is wrong with it.
  */
 export async function loadTrainer(
 	native: NativeTrainer,
 	checkpoint: string,
+	{completedSteps, train}: TrainerState,
 	{emaDecay}: {readonly emaDecay: number},
 ): Promise<void> {
-	const {completedSteps, train} = await readTrainerState(checkpoint);
 	const optimizer = optimizerPath(checkpoint);
 	await native.load(optimizer);
 	if (native.completedSteps !== completedSteps) {
@@ -50,7 +50,8 @@ export async function rollBack(
 	{emaDecay, step}: {readonly emaDecay: number; readonly step: number},
 ): Promise<void> {
 	await verifyManifest(checkpoint);
+	const state = await readTrainerState(checkpoint);
 	await native.loadWeights(weightsPath(checkpoint));
-	await loadTrainer(native, checkpoint, {emaDecay});
+	await loadTrainer(native, checkpoint, state, {emaDecay});
 	await native.skipTo(step);
 }

@@ -2,7 +2,7 @@
 import {mkdir, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import {z} from 'zod';
-import {toJson} from './checkpoint.js';
+import {emaFile, toJson, weightsFile} from './checkpoint.js';
 import {check} from './config/check.js';
 import {trainSchema} from './config/train.js';
 import {CheckpointError} from './errors.js';
@@ -29,11 +29,11 @@ export type TrainerState = Readonly<Omit<z.output<typeof schema>, 'formatVersion
 
 const statePath = (checkpoint: string) => path.join(checkpoint, 'trainer', 'state.json');
 
-export const weightsPath = (checkpoint: string) => path.join(checkpoint, 'model.safetensors');
+export const weightsPath = (checkpoint: string) => path.join(checkpoint, weightsFile);
 export const optimizerPath = (checkpoint: string) => path.join(checkpoint, 'trainer', 'optimizer.safetensors');
 
 /** Where a checkpoint has the moving average of its weights, if it has one. */
-export const emaPath = (checkpoint: string) => path.join(checkpoint, 'ema.safetensors');
+export const emaPath = (checkpoint: string) => path.join(checkpoint, emaFile);
 
 /**
  * Reads the state of a checkpoint's trainer.

@@ -67,11 +67,12 @@ export class Trainer {
 			'an object with keys of TrainConfig',
 		);
 		const checkpoint = await resolveCheckpoint(folder);
-		const {completedSteps, train, evaluation, earlyStopping, nonFiniteSteps} = await readTrainerState(checkpoint);
+		const state = await readTrainerState(checkpoint);
+		const {completedSteps, train, evaluation, earlyStopping, nonFiniteSteps} = state;
 		const model = await Model.load(checkpoint, {device, dtype, ema: false});
 		try {
 			const trainer = new Trainer(model, changeConfig(train, config));
-			await trainer.#exclusive(native => loadTrainer(native, checkpoint, trainer.config));
+			await trainer.#exclusive(native => loadTrainer(native, checkpoint, state, trainer.config));
 			trainer.#checkpoint = checkpoint;
 			trainer.#nonFiniteSteps = nonFiniteSteps;
 			trainer.#earlyStopping = new EarlyStopping(trainer.config.earlyStoppingPatience, earlyStopping);

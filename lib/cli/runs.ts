@@ -4,6 +4,7 @@ import path from 'node:path';
 import {isCheckpoint, writing} from '../checkpoint.js';
 import {CheckpointError} from '../errors.js';
 import {exists, makeFolder} from '../files.js';
+import {stepName} from '../run-folder.js';
 import {UsageError} from './exit.js';
 import {note} from './output.js';
 
@@ -18,9 +19,6 @@ export function defaultRunFolder(preset: string, now = new Date()): string {
 /** What a run that ended before its first checkpoint leaves: nothing that could be lost. */
 const remains = /^(data\.json|metrics\.jsonl|.+\.tmp-\d+-[0-9a-f]{12})$/;
 
-/** A kill between the two leaves a first checkpoint without `latest`; it can be resumed all the same. */
-const ownName = /^(latest|step-\d{1,15})$/;
-
 /**
  * Refuses a folder for a new run that holds something already.
  * @throws CheckpointError
@@ -29,7 +27,8 @@ export async function checkVacant(folder: string): Promise<void> {
 	if (!(await exists(folder))) return;
 	const names = await writing(folder, () => readdir(folder));
 	if (names.every(name => remains.test(name))) return;
-	if (names.some(name => ownName.test(name))) {
+	// a kill between the two leaves a first checkpoint without `latest`; it can be resumed all the same
+	if (names.some(name => name === 'latest' || stepName.test(name))) {
 		throw new CheckpointError(
 			`${folder} already holds a run; continue it with --resume ${folder}, or choose another --out`,
 		);

@@ -141,12 +141,7 @@ export const trainSchema = z.strictObject({
 	epsilon: z.number().min(1e-30).max(largest).default(1e-8).describe("added to the root of AdamW's second moment"),
 	weightDecay: z.number().min(0).max(largest).default(0.1).describe('decoupled weight decay on matrices'),
 	gradientClip: z.number().min(0).max(largest).default(1).describe('largest global gradient norm; 0: no clipping'),
-	emaDecay: z
-		.number()
-		.min(0)
-		.max(0.999_999_9)
-		.default(0)
-		.describe('decay of a moving average of the weights; 0: no average'),
+	emaDecay: decayRate.default(0).describe('decay of a moving average of the weights; 0: no average'),
 	activationRecompute: z.boolean().default(false).describe('less memory for more time, the same bits'),
 	onNonFinite: z
 		.enum(['abort', 'skip', 'rollback'])

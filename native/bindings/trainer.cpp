@@ -9,11 +9,6 @@
 #include <limits>
 
 namespace dllm::bindings {
-namespace {
-
-std::string path_argument(const Napi::CallbackInfo& info) { return Field(info[0], "path").path_name(); }
-
-}  // namespace
 
 Napi::Function TrainerBinding::define(Napi::Env env) {
     return DefineClass(env, "NativeTrainer",
@@ -139,35 +134,33 @@ Napi::Value TrainerBinding::skip_to(const Napi::CallbackInfo& info) {
     });
 }
 
-// save(path: string): Promise<void>, and so on
-Napi::Value TrainerBinding::save(const Napi::CallbackInfo& info) {
+// work(Trainer&, path) -> nothing, for a method (path: string): Promise<void>
+template <typename Work>
+Napi::Value TrainerBinding::run_with_path(const Napi::CallbackInfo& info, Work work) {
     return promise_or_rejection(info.Env(), [&] {
-        return run_change(info, [path = path_argument(info)](Trainer& trainer) { trainer.save(path); });
+        const std::string path = Field(info[0], "path").path_name();
+        return run_change(info, [path, work](Trainer& trainer) { work(trainer, path); });
     });
+}
+
+Napi::Value TrainerBinding::save(const Napi::CallbackInfo& info) {
+    return run_with_path(info, [](Trainer& trainer, const std::string& path) { trainer.save(path); });
 }
 
 Napi::Value TrainerBinding::load(const Napi::CallbackInfo& info) {
-    return promise_or_rejection(info.Env(), [&] {
-        return run_change(info, [path = path_argument(info)](Trainer& trainer) { trainer.load(path); });
-    });
+    return run_with_path(info, [](Trainer& trainer, const std::string& path) { trainer.load(path); });
 }
 
 Napi::Value TrainerBinding::load_weights(const Napi::CallbackInfo& info) {
-    return promise_or_rejection(info.Env(), [&] {
-        return run_change(info, [path = path_argument(info)](Trainer& trainer) { trainer.model().load(path); });
-    });
+    return run_with_path(info, [](Trainer& trainer, const std::string& path) { trainer.model().load(path); });
 }
 
 Napi::Value TrainerBinding::save_ema(const Napi::CallbackInfo& info) {
-    return promise_or_rejection(info.Env(), [&] {
-        return run_change(info, [path = path_argument(info)](Trainer& trainer) { trainer.save_ema(path); });
-    });
+    return run_with_path(info, [](Trainer& trainer, const std::string& path) { trainer.save_ema(path); });
 }
 
 Napi::Value TrainerBinding::load_ema(const Napi::CallbackInfo& info) {
-    return promise_or_rejection(info.Env(), [&] {
-        return run_change(info, [path = path_argument(info)](Trainer& trainer) { trainer.load_ema(path); });
-    });
+    return run_with_path(info, [](Trainer& trainer, const std::string& path) { trainer.load_ema(path); });
 }
 
 Napi::Value TrainerBinding::dispose(const Napi::CallbackInfo& info) {

@@ -40,6 +40,8 @@ private:
     Napi::Promise run_step(const Napi::CallbackInfo& info, Step step);
     template <typename Work>
     Napi::Promise run_change(const Napi::CallbackInfo& info, Work work);
+    template <typename Work>
+    Napi::Value run_with_path(const Napi::CallbackInfo& info, Work work);
 
     State trainer_;
     std::shared_ptr<std::atomic<bool>> aborted_;  // of the last evaluation

@@ -3,6 +3,7 @@ import path from 'node:path';
 import {writeTensors} from '../tensors.mjs';
 import {drawBatches} from './batches.mjs';
 import {modelConfig, recipe} from './sizes.mjs';
+import {takeTurn} from './turn.mjs';
 
 /** Fills `folder` with the checkpoint and the batches that the other side starts from. */
 export async function createOurs(size, folder) {
@@ -32,30 +33,16 @@ export async function createOurs(size, folder) {
 		save: target => model.save(target, {overwrite: true}),
 		/** Trains `steps` steps, or at least `least` until the seconds are over. */
 		async train({steps, least = 1, seconds}) {
-			const losses = [];
-			const milliseconds = [];
-			const end = performance.now() + seconds * 1000;
-			do {
-				const begin = performance.now();
-				const {loss} = await trainer.step(batches[trainer.completedSteps % batches.length]);
-				milliseconds.push(performance.now() - begin);
-				losses.push(loss);
-			} while (losses.length < steps && (losses.length < least || performance.now() < end));
-			return {losses, milliseconds};
+			const step = () => trainer.step(batches[trainer.completedSteps % batches.length]);
+			const {results, milliseconds} = await takeTurn({most: steps, least, seconds}, step);
+			return {losses: results.map(({loss}) => loss), milliseconds};
 		},
 		/** Fills in canvases of `length` mask tokens with `passes` forward passes each: up to `count`, or until the seconds are over. */
 		async sample({length, passes, count, seconds}) {
 			const sampler = new Sampler(model, {length, steps: passes, temperature: 0});
-			const milliseconds = [];
-			const end = performance.now() + seconds * 1000;
-			let tokens;
-			do {
-				const begin = performance.now();
-				({tokens} = await sampler.sample());
-				milliseconds.push(performance.now() - begin);
-			} while (milliseconds.length < count && performance.now() < end);
+			const {results, milliseconds} = await takeTurn({most: count, seconds}, () => sampler.sample());
 			sampler.dispose();
-			return {tokens, milliseconds};
+			return {tokens: results.at(-1).tokens, milliseconds};
 		},
 		async dispose() {
 			await trainer[Symbol.asyncDispose]();

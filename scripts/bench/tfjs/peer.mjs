@@ -9,6 +9,7 @@ import path from 'node:path';
 import process from 'node:process';
 import {createInterface} from 'node:readline';
 import {recipe} from '../against/sizes.mjs';
+import {takeTurn} from '../against/turn.mjs';
 import {readTensors, writeTensors} from '../tensors.mjs';
 import {openBackend} from './backends.mjs';
 import {fillCanvas} from './canvas.mjs';
@@ -66,17 +67,14 @@ async function start() {
 			return {loss: value};
 		},
 		async train({steps, least = 1, seconds}) {
-			const losses = [];
-			const milliseconds = [];
-			const end = performance.now() + seconds * 1000;
-			do {
-				const begin = performance.now();
+			const step = async () => {
 				const {loss, gradients} = model.lossAndGradients(batches[completedSteps++ % batches.length]);
 				update(gradients);
-				losses.push((await loss.data())[0]);
+				const [value] = await loss.data();
 				tf.dispose([loss, gradients]);
-				milliseconds.push(performance.now() - begin);
-			} while (losses.length < steps && (losses.length < least || performance.now() < end));
+				return value;
+			};
+			const {results: losses, milliseconds} = await takeTurn({most: steps, least, seconds}, step);
 			return {losses, milliseconds};
 		},
 		/** Takes the weights of another checkpoint; the optimizer keeps its state. */
@@ -90,11 +88,7 @@ async function start() {
 			return {};
 		},
 		async sample({length, passes, count, seconds}) {
-			const milliseconds = [];
-			const end = performance.now() + seconds * 1000;
-			let result;
-			do {
-				const begin = performance.now();
+			const fill = async () => {
 				const {predict, dispose} = model.predictor();
 				const logits = async canvas => {
 					const tensor = predict(canvas);
@@ -103,11 +97,13 @@ async function start() {
 					return values;
 				};
 				const request = {length, passes, vocabSize: shape.vocabSize, maskTokenId: config.mask_token_id};
-				result = await fillCanvas(logits, request);
+				const result = await fillCanvas(logits, request);
 				dispose();
-				milliseconds.push(performance.now() - begin);
-			} while (milliseconds.length < count && performance.now() < end);
-			return {tokens: [...result.tokens], margin: result.margin, milliseconds};
+				return result;
+			};
+			const {results, milliseconds} = await takeTurn({most: count, seconds}, fill);
+			const {tokens, margin} = results.at(-1);
+			return {tokens: [...tokens], margin, milliseconds};
 		},
 	};
 	return {facts, commands};
