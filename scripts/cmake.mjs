@@ -83,12 +83,12 @@ export function readFacts(tree) {
 	};
 }
 
-/** Runs a build command with its output shown, and throws if it fails. */
+/** Runs a build command with its output shown (on standard error: ours is for results), and throws if it fails. */
 export function runTool(what, command, args) {
 	const env = {...process.env};
 	delete env.MAKEFLAGS; // node-gyp runs us from make, whose job slots are not ours
 	delete env.MAKELEVEL;
-	const {status, signal, error} = spawnSync(command, args, {cwd: root, env, stdio: 'inherit'});
+	const {status, signal, error} = spawnSync(command, args, {cwd: root, env, stdio: ['inherit', 2, 2]});
 	if (error) throw error;
 	if (status !== 0) throw new Error(`${what} failed (${signal ?? `exit code ${status}`}).`);
 }

@@ -34,6 +34,7 @@ using RowsBackward = void (*)(Rows dx, ConstRows dout, ConstRows x, int64_t rows
 struct ProductBlock {
     Rows out;
     Operand a;
+    const float* row_tiles;  // a packed by pack_rows; null: a is read in place
     const float* panels;
     int64_t rows;
     int64_t columns;
@@ -104,6 +105,9 @@ struct Kernels {
     int64_t panel_columns;
     // Panels hold `panel_columns` columns of b, row by row; the last one only as many whole vectors as it needs.
     void (*pack)(float* panels, Operand b, int64_t depth, int64_t columns);
+    // Tiles of `tile_rows` rows of a, one column of the depth after the other: tile_rows * depth floats a tile.
+    int64_t tile_rows;
+    void (*pack_rows)(float* tiles, Operand a, int64_t rows, int64_t depth);
     void (*product)(const ProductBlock& block);
     // out[c] += sum over rows of x[r][c]
     void (*column_sums)(float* out, ConstRows x, int64_t rows, int64_t columns);

@@ -2,10 +2,8 @@
 // against its floor, the time that its arithmetic and its bytes need at those limits.
 import {execFileSync} from 'node:child_process';
 import {cpus, loadavg} from 'node:os';
-import path from 'node:path';
 import {parseArgs} from 'node:util';
-import {generatorArguments, jobs, prepareTree, requireTools, runTool} from '../cmake.mjs';
-import {root} from '../files.mjs';
+import {buildProgram} from './native-program.mjs';
 
 /** naming, layers, heads, width, context, vocabulary, batch, steps */
 const shapes = {
@@ -13,23 +11,6 @@ const shapes = {
 	nano: ['llama', 4, 4, 128, 64, 66, 32, 20],
 	baby: ['gpt2', 6, 6, 384, 256, 66, 12, 4],
 };
-
-function buildProgram() {
-	requireTools();
-	const options = ['-DDLLM_BENCH=ON', '-DDLLM_ADDON=OFF', '-DDLLM_CUDA=off'];
-	const tree = prepareTree('bench', options);
-	runTool('Configuring the benchmark', 'cmake', [
-		'-S',
-		root,
-		'-B',
-		tree,
-		...generatorArguments(),
-		...options,
-		'--log-level=WARNING',
-	]);
-	runTool('Compiling the benchmark', 'cmake', ['--build', tree, '--parallel', String(jobs)]);
-	return path.join(tree, 'dllm_kernels');
-}
 
 /** Adds floors and fractions; all rates are for the threads of the run. */
 function analyse({arithmetic, copy, threads, ops, stepSeconds, ...facts}) {
@@ -74,7 +55,7 @@ export async function run(args) {
 	});
 	const shape = shapes[values.shape];
 	if (!shape) throw new Error(`--shape is ${values.shape}; accepted: ${Object.keys(shapes).join(', ')}`);
-	const program = buildProgram();
+	const program = buildProgram('dllm_kernels');
 	const output = execFileSync(program, shape.map(String), {
 		encoding: 'utf8',
 		env: {...process.env, DLLM_THREADS: values.threads},

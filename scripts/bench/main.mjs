@@ -4,6 +4,8 @@ const benchmarks = {
 	tfjs: 'training and sampling against tfjs (options: --install, --sizes all|NAME,…, --rounds N, --check, --json, --out FILE)',
 	kernels:
 		'every op of a training step against the limits of the machine (options: --shape small|nano|baby, --threads N, --json)',
+	products:
+		'matrix products at training shapes against MKL and OpenBLAS (options: --rounds N, --threads N, --core NAME, --json, --out FILE)',
 	startup: 'seconds until --help and until the first training step (options: --rounds N, --json)',
 };
 

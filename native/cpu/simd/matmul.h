@@ -23,7 +23,8 @@ template <class Isa>
 
 struct TileArguments {
     Rows out;
-    Operand a;
+    Operand a;  // its rows lie tile_stride apart from one tile to the next where that is not 0
+    int64_t tile_stride;
     const float* panel;
     int64_t depth;
     ConstRows initial;  // where the sums start; null: at zero
@@ -117,13 +118,13 @@ template <class Isa, int ROWS, int VECTORS>
     product_tile<Isa, ROWS, VECTORS>(arguments);
 }
 
-// body(first row, rows) for each tile. The rows are split evenly: no tile is much smaller than the others.
+// body(tile, first row, rows) for each tile. The rows are split evenly: no tile is much smaller than the others.
 template <class Isa, class Body>
 [[gnu::always_inline]] inline void for_each_tile(int64_t rows, const Body& body) {
     const int64_t tiles = (rows + Isa::TILE_ROWS - 1) / Isa::TILE_ROWS;
     for (int64_t tile = 0; tile < tiles; tile++) {
         const int64_t begin = rows * tile / tiles;
-        body(begin, rows * (tile + 1) / tiles - begin);
+        body(tile, begin, rows * (tile + 1) / tiles - begin);
     }
 }
 
@@ -133,9 +134,10 @@ template <class Isa>
     const int64_t vectors = vectors_of<Isa>(columns);
     arguments.last_lanes = int(columns - (vectors - 1) * Isa::WIDTH);
     const TileArguments first = arguments;
-    for_each_tile<Isa>(rows, [&](int64_t begin, int64_t tile_rows) {
+    for_each_tile<Isa>(rows, [&](int64_t tile, int64_t begin, int64_t tile_rows) {
         arguments.out.data = first.out.data + begin * first.out.stride;
-        arguments.a.data = first.a.data + begin * first.a.row_stride;
+        arguments.a.data =
+            first.a.data + (first.tile_stride != 0 ? tile * first.tile_stride : begin * first.a.row_stride);
         if (first.initial.data != nullptr) arguments.initial.data = first.initial.data + begin * first.initial.stride;
         if (first.addend.data != nullptr) arguments.addend.data = first.addend.data + begin * first.addend.stride;
         product_tile_of<Isa, Isa::TILE_ROWS, Isa::TILE_VECTORS>(tile_rows, vectors, arguments);
@@ -150,6 +152,10 @@ void product(const ProductBlock& block) {
         TileArguments arguments{};
         arguments.out = {block.out.data + begin, block.out.stride};
         arguments.a = block.a;
+        if (block.row_tiles != nullptr) {
+            arguments.a = {block.row_tiles, 1, Isa::TILE_ROWS};
+            arguments.tile_stride = Isa::TILE_ROWS * block.depth;
+        }
         arguments.panel = block.panels + begin * block.depth;
         arguments.depth = block.depth;
         if (block.addend.data != nullptr) arguments.addend = {block.addend.data + begin, block.addend.stride};

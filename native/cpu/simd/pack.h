@@ -1,4 +1,5 @@
-// Packing an operand into panels: PANEL_COLUMNS columns side by side, one row of the depth after the other.
+// Packing operands: b into panels, PANEL_COLUMNS columns side by side, one row of the depth after the other; a into
+// tiles.
 #pragma once
 
 #include "matmul.h"
@@ -61,6 +62,27 @@ void pack(float* panels, Operand b, int64_t depth, int64_t columns) {
         const int64_t taken = rest < PANEL_COLUMNS<Isa> ? rest : PANEL_COLUMNS<Isa>;
         pack_panel<Isa>(panels + begin * depth, {b.data + begin * b.column_stride, b.row_stride, b.column_stride},
                         depth, taken, vectors_of<Isa>(taken) * Isa::WIDTH);
+    }
+}
+
+// An operand whose rows are columns in memory (a.row_stride 1): a tile would touch one cache line a step of the depth.
+template <class Isa>
+void pack_rows(float* tiles, Operand a, int64_t rows, int64_t depth) {
+    constexpr int64_t STEPS = 16;  // few enough for the lines of one tile to serve its neighbour
+    for (int64_t first = 0; first < depth; first += STEPS) {
+        const int64_t end = first + STEPS < depth ? first + STEPS : depth;
+        for_each_tile<Isa>(rows, [&](int64_t tile, int64_t begin, int64_t tile_rows) {
+            const float* from = a.data + begin + first * a.column_stride;
+            float* to = tiles + (tile * depth + first) * Isa::TILE_ROWS;
+            if (tile_rows == Isa::TILE_ROWS) {
+                for (int64_t k = first; k < end; k++, from += a.column_stride, to += Isa::TILE_ROWS)
+                    __builtin_memcpy(to, from, sizeof(float) * Isa::TILE_ROWS);
+            } else {
+                for (int64_t k = first; k < end; k++, from += a.column_stride, to += Isa::TILE_ROWS) {
+                    for (int64_t r = 0; r < tile_rows; r++) to[r] = from[r];
+                }
+            }
+        });
     }
 }
 

@@ -21,6 +21,8 @@ constexpr Kernels make_kernels(const char* name) {
     k.name = name;
     k.panel_columns = PANEL_COLUMNS<Isa>;
     k.pack = pack<Isa>;
+    k.tile_rows = Isa::TILE_ROWS;
+    k.pack_rows = pack_rows<Isa>;
     k.product = product<Isa>;
     k.column_sums = column_sums<Isa>;
     k.attention_forward_scratch = attention_forward_scratch<Isa>;

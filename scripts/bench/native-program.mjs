@@ -1,0 +1,15 @@
+// Builds one of the native benchmark programs and returns its path.
+import path from 'node:path';
+import {generatorArguments, jobs, prepareTree, requireTools, runTool} from '../cmake.mjs';
+import {root} from '../files.mjs';
+
+/** @param name `dllm_kernels` or `dllm_products` */
+export function buildProgram(name) {
+	requireTools();
+	const options = ['-DDLLM_BENCH=ON', '-DDLLM_ADDON=OFF', '-DDLLM_CUDA=off'];
+	const tree = prepareTree('bench', options);
+	const configure = ['-S', root, '-B', tree, ...generatorArguments(), ...options, '--log-level=WARNING'];
+	runTool('Configuring the benchmark', 'cmake', configure);
+	runTool('Compiling the benchmark', 'cmake', ['--build', tree, '--target', name, '--parallel', String(jobs)]);
+	return path.join(tree, name);
+}
