@@ -6,6 +6,8 @@ const benchmarks = {
 		'every op of a training step against the limits of the machine (options: --shape small|nano|baby, --threads N, --json)',
 	products:
 		'matrix products at training shapes against MKL and OpenBLAS (options: --rounds N, --threads N, --core NAME, --json, --out FILE)',
+	sampling:
+		'the share of a sampling step beside its forward pass (options: --rounds N, --threads N, --json, --out FILE)',
 	startup: 'seconds until --help and until the first training step (options: --rounds N, --json)',
 };
 

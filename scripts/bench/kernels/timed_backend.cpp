@@ -19,7 +19,8 @@ double size_of(std::initializer_list<Tensor> tensors) {
 
 std::string TimedBackend::sized(const char* op, Tensor x, int64_t more) const {
     const bool is_part = x.rows > 1 && x.rows != batch_rows_;
-    std::string name = std::string(op) + " " + (is_part ? "masked" : std::to_string(x.rows)) + " x " + std::to_string(x.cols);
+    std::string name =
+        std::string(op) + " " + (is_part ? "masked" : std::to_string(x.rows)) + " x " + std::to_string(x.cols);
     if (more > 0) name += " x " + std::to_string(more);
     return name;
 }
@@ -109,8 +110,8 @@ void TimedBackend::activation_backward(Tensor dx, Tensor dout, Tensor x, Activat
 
 void TimedBackend::matmul_activation_forward(Tensor out, Tensor pre, Tensor x, Tensor weight, Tensor bias,
                                              Activation kind, WeightLayout layout) {
-    count(sized("matmul_activation_forward", x, pre.cols),
-          2 * size_of({x}) * double(pre.cols) + 15 * size_of({out}), size_of({out, pre, x, weight}),
+    count(sized("matmul_activation_forward", x, pre.cols), 2 * size_of({x}) * double(pre.cols) + 15 * size_of({out}),
+          size_of({out, pre, x, weight}),
           [&] { backend_->matmul_activation_forward(out, pre, x, weight, bias, kind, layout); });
 }
 
@@ -132,15 +133,14 @@ void TimedBackend::query_key_backward(Tensor dqkv, Tensor qkv, Tensor rstd, Tens
 void TimedBackend::attention_forward(Tensor out, Tensor log_sum_exp, Tensor q, Tensor k, Tensor v,
                                      const AttentionShape& shape) {
     const double product = 2 * size_of({q}) * double(shape.key_length);
-    count(sized("attention_forward", q, shape.key_length), 2 * product,
-          size_of({out, q, k, v}), [&] { backend_->attention_forward(out, log_sum_exp, q, k, v, shape); });
+    count(sized("attention_forward", q, shape.key_length), 2 * product, size_of({out, q, k, v}),
+          [&] { backend_->attention_forward(out, log_sum_exp, q, k, v, shape); });
 }
 
 void TimedBackend::attention_backward(Tensor dq, Tensor dk, Tensor dv, Tensor dout, Tensor q, Tensor k, Tensor v,
                                       Tensor out, Tensor log_sum_exp, const AttentionShape& shape) {
     const double product = 2 * size_of({q}) * double(shape.key_length);
-    count(sized("attention_backward", q, shape.key_length), 5 * product,
-          size_of({dq, dk, dv, dout, q, k, v, out}),
+    count(sized("attention_backward", q, shape.key_length), 5 * product, size_of({dq, dk, dv, dout, q, k, v, out}),
           [&] { backend_->attention_backward(dq, dk, dv, dout, q, k, v, out, log_sum_exp, shape); });
 }
 
