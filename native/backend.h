@@ -2,6 +2,9 @@
 //
 // N = batch * length rows, C width, H heads, G key/value heads, D head width, F MLP width, V vocabulary,
 // M gathered rows. Gradients accumulate (+=) unless an op says otherwise; other outputs are written whole.
+// Activations, their gradients, logits and the weights that ops read are of compute_dtype(). Always float32 are
+// statistics (mean, rstd, log_sum_exp), losses and their weights, confidences, the rotary table, the gradients of
+// parameters, and whatever the optimizer works on.
 // Tensors may be slices (stride > cols) unless an op says "contiguous". A null Tensor means "absent".
 #pragma once
 
@@ -61,6 +64,7 @@ class Backend {
 public:
     virtual ~Backend() = default;
     virtual const char* name() const = 0;
+    virtual DType compute_dtype() const { return DType::f32; }
 
     // ---- memory ----------------------------------------------------------------------------------
     // 64-byte aligned. Throws ERR_OUT_OF_MEMORY naming the bytes asked for.
@@ -69,6 +73,7 @@ public:
     virtual void upload(Tensor out, const void* host) = 0;  // contiguous
     virtual void download(void* host, Tensor x) = 0;        // contiguous
     virtual void zero(Tensor out) = 0;
+    // f32 to bf16 is rounded to nearest even. A backend that computes in float32 copies within one type only.
     virtual void copy(Tensor out, Tensor x) = 0;
 
     // ---- embedding -------------------------------------------------------------------------------
@@ -150,6 +155,13 @@ public:
     // min(1, gradient_clip / (gradient_norm + 1e-6)); gradient_norm (1, 1).
     virtual void adamw(Tensor weights, Tensor first_moment, Tensor second_moment, Tensor gradients,
                        Tensor gradient_norm, const AdamWStep& step) = 0;
+
+    // The same, and then rounded (compute_dtype()) = weights.
+    virtual void adamw_rounding(Tensor rounded, Tensor weights, Tensor first_moment, Tensor second_moment,
+                                Tensor gradients, Tensor gradient_norm, const AdamWStep& step) {
+        adamw(weights, first_moment, second_moment, gradients, gradient_norm, step);
+        copy(rounded, weights);
+    }
 
     // out += rest * (x - out) on contiguous tensors of one shape: an average that keeps 1 - rest of its old value
     virtual void moving_average(Tensor out, Tensor x, float rest) = 0;

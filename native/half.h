@@ -1,4 +1,4 @@
-// The 16-bit floating-point formats of checkpoints, widened exactly to float32.
+// The 16-bit floating-point formats, widened exactly to float32, and bfloat16 rounded from it.
 #pragma once
 
 #include <bit>
@@ -7,6 +7,13 @@
 namespace dllm {
 
 inline float widen_bf16(uint16_t bits) { return std::bit_cast<float>(uint32_t(bits) << 16); }
+
+// Rounded to nearest, ties to even; NaN stays NaN.
+inline uint16_t narrow_bf16(float value) {
+    const uint32_t bits = std::bit_cast<uint32_t>(value);
+    if (value != value) return uint16_t(bits >> 16 | 0x40);
+    return uint16_t((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+}
 
 // IEEE binary16
 inline float widen_f16(uint16_t bits) {

@@ -3,7 +3,10 @@
 
 #include "checkpoint.h"
 #include "error.h"
+#include "half.h"
 #include "workspace.h"
+
+#include <algorithm>
 
 namespace dllm {
 namespace {
@@ -13,18 +16,31 @@ const ModelConfig& validated(const ModelConfig& config) {
     return config;
 }
 
+// Contiguous values of either float type, widened.
+void download_f32(Backend& backend, float* host, Tensor x) {
+    if (x.dtype == DType::f32) return backend.download(host, x);
+    std::vector<uint16_t> bits(static_cast<size_t>(x.count()));
+    backend.download(bits.data(), x);
+    std::transform(bits.begin(), bits.end(), host, widen_bf16);
+}
+
 }  // namespace
 
 Model::Model(std::unique_ptr<Backend> backend, const ModelConfig& config)
     : backend_(std::move(backend)), config_(config), table_(make_parameter_table(config_)),
-      arena_(Arena::lay_out(*backend_, [this](Arena& arena) { weights_ = arena.take(1, table_.size); })),
+      arena_(Arena::lay_out(*backend_,
+                            [this](Arena& arena) {
+                                const DType compute = backend_->compute_dtype();
+                                weights_ = arena.take(1, table_.size);
+                                if (compute != DType::f32) compute_weights_ = arena.take(1, table_.size, compute);
+                            })),
       transformer_(*backend_, config_, table_) {}
 
 Model::Model(std::unique_ptr<Backend> backend, const ModelConfig& config, uint64_t seed)
     : Model(std::move(backend), validated(config)) {
     std::vector<float> values(static_cast<size_t>(table_.size));
     initialize_parameters(values.data(), table_, seed);
-    backend_->upload(weights_, values.data());
+    upload(values);
 }
 
 Model::Model(std::unique_ptr<Backend> backend, const ModelConfig& config, const std::string& weights_path)
@@ -35,10 +51,19 @@ Model::Model(std::unique_ptr<Backend> backend, const ModelConfig& config, const 
     read(file);
 }
 
+void Model::upload(const std::vector<float>& values) {
+    backend_->upload(weights_, values.data());
+    round_weights();
+}
+
+void Model::round_weights() {
+    if (compute_weights_) backend_->copy(compute_weights_, weights_);
+}
+
 void Model::read(const WeightsFile& file) {
     std::vector<float> values(static_cast<size_t>(table_.size));
     file.read(values.data(), table_);
-    backend_->upload(weights_, values.data());
+    upload(values);
 }
 
 void Model::load(const std::string& path) { read(WeightsFile(path, table_, config_)); }
@@ -56,7 +81,7 @@ std::vector<float> Model::forward(const Batch& batch) const {
     validate(batch, config_, false);
     Workspace workspace(*backend_, config_, batch.batch, batch.length, Pass::inference);
     workspace.load(batch);
-    transformer_.forward(weights_, workspace);
+    transformer_.forward(compute_weights(), workspace);
 
     // Of block diffusion's noisy ++ clean only the noisy half is predicted.
     const int64_t T = batch.length, kept = batch.attention.kind == AttentionKind::block_diffusion ? T / 2 : T;
@@ -64,8 +89,8 @@ std::vector<float> Model::forward(const Batch& batch) const {
     for (int64_t b = 0; b < batch.batch; b++)
         for (int64_t t = 0; t < kept; t++) rows.push_back(int32_t(b * T + t));
     std::vector<float> logits(rows.size() * size_t(config_.vocab_size));
-    transformer_.logits(weights_, workspace, rows, [&](int64_t first, Tensor chunk) {
-        backend_->download(logits.data() + first * config_.vocab_size, chunk);
+    transformer_.logits(compute_weights(), workspace, rows, [&](int64_t first, Tensor chunk) {
+        download_f32(*backend_, logits.data() + first * config_.vocab_size, chunk);
     });
     return logits;
 }
@@ -77,7 +102,7 @@ Model::LossAndGradients Model::loss_and_gradients(const Batch& batch) const {
     const Arena arena = Arena::lay_out(*backend_, [&](Arena& a) { gradients = a.take(1, table_.size); });
     backend_->zero(gradients);
     workspace.load(batch);
-    transformer_.loss_and_gradients(gradients, weights_, workspace, weighted_rows(batch));
+    transformer_.loss_and_gradients(gradients, compute_weights(), workspace, weighted_rows(batch));
 
     LossAndGradients result{0, std::vector<float>(static_cast<size_t>(table_.size))};
     backend_->download(&result.loss, workspace.head.loss);

@@ -27,7 +27,12 @@ public:
     const ParameterTable& parameters() const { return table_; }
     Backend& backend() const { return *backend_; }
     const Transformer& transformer() const { return transformer_; }
+    // The float32 weights: what is trained and saved.
     Tensor weights() const { return weights_; }
+    // What ops read: the weights themselves, or their copy in the backend's compute_dtype(). Whoever changes the
+    // weights also rounds them.
+    Tensor compute_weights() const { return compute_weights_ ? compute_weights_ : weights_; }
+    void round_weights();
     // Bytes of device memory held by the weights.
     size_t bytes() const { return arena_.bytes(); }
 
@@ -53,11 +58,12 @@ private:
     Model(std::unique_ptr<Backend> backend, const ModelConfig& config);
     Model(std::unique_ptr<Backend> backend, const ModelConfig& config, const WeightsFile& file);
     void read(const WeightsFile& file);
+    void upload(const std::vector<float>& values);
 
     std::unique_ptr<Backend> backend_;
     ModelConfig config_;
     ParameterTable table_;
-    Tensor weights_;  // a view of arena_, set while that is built
+    Tensor weights_, compute_weights_;  // views of arena_, set while that is built
     Arena arena_;
     Transformer transformer_;
 };

@@ -32,7 +32,7 @@ struct Slot {
 
     Tensor in(Tensor buffer) const {
         if (rows == 0) return {};
-        return {buffer.f32() + offset, rows, cols, cols, DType::f32};
+        return buffer.slice_cols(offset, rows * cols).reshape(rows, cols);
     }
 };
 

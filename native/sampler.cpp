@@ -80,7 +80,7 @@ Sampler::Prediction Sampler::predict(const Batch& inputs, const std::vector<int3
                                      const std::vector<DrawKey>& draws) {
     Backend& backend = model_->backend();
     workspace_->load(inputs);
-    model_->transformer().forward(model_->weights(), *workspace_);
+    model_->transformer().forward(model_->compute_weights(), *workspace_);
 
     Prediction prediction{std::vector<int32_t>(rows.size()), std::vector<float>(rows.size())};
     Tensor tokens, confidences;
@@ -90,7 +90,7 @@ Sampler::Prediction Sampler::predict(const Batch& inputs, const std::vector<int3
         confidences = a.take(1, chunk);
     });
     const PredictOptions options{float(config_.temperature), model_->config().mask_token_id};
-    model_->transformer().logits(model_->weights(), *workspace_, rows, [&](int64_t first, Tensor logits) {
+    model_->transformer().logits(model_->compute_weights(), *workspace_, rows, [&](int64_t first, Tensor logits) {
         const Tensor chunk_tokens = tokens.reshape(1, logits.rows),
                      chunk_confidences = confidences.reshape(1, logits.rows);
         backend.predict_tokens(chunk_tokens, chunk_confidences, logits, draws.data() + first, options);

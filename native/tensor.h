@@ -21,6 +21,7 @@ struct Tensor {
     int64_t count() const { return rows * cols; }
     bool contiguous() const { return stride == cols || rows <= 1; }
     float* f32() const { return static_cast<float*>(data); }
+    uint16_t* bf16() const { return static_cast<uint16_t*>(data); }
     int32_t* i32() const { return static_cast<int32_t*>(data); }
 
     Tensor slice_rows(int64_t begin, int64_t count) const { return {at(begin * stride), count, cols, stride, dtype}; }

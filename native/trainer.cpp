@@ -45,7 +45,10 @@ Trainer::Trainer(std::shared_ptr<Model> model, const TrainConfig& config) : mode
         first_moment_ = arena.take(1, size);
         second_moment_ = arena.take(1, size);
         gradient_norm_ = arena.take(1, 1);
-        if (config.ema_decay > 0) ema_ = arena.take(1, size);
+        if (config.ema_decay == 0) return;
+        ema_ = arena.take(1, size);
+        const DType compute = backend.compute_dtype();
+        if (compute != DType::f32) compute_ema_ = arena.take(1, size, compute);
     });
     backend.zero(first_moment_);
     backend.zero(second_moment_);
@@ -96,7 +99,7 @@ StepStats Trainer::update(const Batch& batch, double begin) {
         const Batch part = slice(batch, first, std::min(size, batch.batch - first));
         space.load(part);
         space.dropout = {model_->config().dropout, dropout_seed, first, batch.length, 0};
-        model_->transformer().loss_and_gradients(gradients_, model_->weights(), space, weighted_rows(part));
+        model_->transformer().loss_and_gradients(gradients_, model_->compute_weights(), space, weighted_rows(part));
         float part_loss = 0;
         backend.download(&part_loss, space.head.loss);
         loss += double(part_loss);
@@ -130,11 +133,17 @@ void Trainer::apply_gradients(double rate) {
                    float(1 - std::pow(double(optimizer.beta2), double(updates_))),
                    optimizer.gradient_clip};
     const int64_t decayed = model_->parameters().decayed_size;
+    const bool rounds = backend.compute_dtype() != DType::f32;
     auto adamw = [&](int64_t first, int64_t count) {
         if (count == 0) return;
-        backend.adamw(model_->weights().slice_cols(first, count), first_moment_.slice_cols(first, count),
-                      second_moment_.slice_cols(first, count), gradients_.slice_cols(first, count), gradient_norm_,
-                      step);
+        auto part = [&](Tensor x) { return x.slice_cols(first, count); };
+        if (rounds) {
+            backend.adamw_rounding(part(model_->compute_weights()), part(model_->weights()), part(first_moment_),
+                                   part(second_moment_), part(gradients_), gradient_norm_, step);
+        } else {
+            backend.adamw(part(model_->weights()), part(first_moment_), part(second_moment_), part(gradients_),
+                          gradient_norm_, step);
+        }
     };
     adamw(0, decayed);
     step.weight_decay = 0;
@@ -155,7 +164,8 @@ void Trainer::skip_to(int64_t step) {
 
 Evaluation Trainer::evaluate(const Dataset& dataset, const std::atomic<bool>& aborted) const {
     const int64_t batches = config_.eval_batches;
-    const Tensor weights = ema_ ? ema_ : model_->weights();
+    if (compute_ema_) model_->backend().copy(compute_ema_, ema_);
+    const Tensor weights = compute_ema_ ? compute_ema_ : ema_ ? ema_ : model_->compute_weights();
     Workspace& space = workspace(EVAL_BATCH_SIZE, config_.context_length, Pass::inference);
     double sum = 0, square_sum = 0;
     for (int64_t index = 0; index < batches; index++) {

@@ -70,7 +70,8 @@ private:
     TrainConfig config_;
     Arena arena_;
     Tensor gradients_, first_moment_, second_moment_, gradient_norm_;
-    Tensor ema_;  // of the weights; absent when no average is kept
+    Tensor ema_;          // of the weights; absent when no average is kept
+    Tensor compute_ema_;  // its copy for ops, made when it is evaluated; absent when they read float32
     mutable std::unique_ptr<Workspace> training_workspace_, evaluation_workspace_;
     int64_t completed_steps_ = 0;
     int64_t updates_ = 0;  // completed steps that were not skipped

@@ -31,54 +31,62 @@ void Workspace::lay_out(Arena& arena) {
     const int64_t N = max_rows_, C = config_.width, F = config_.mlp_width, D = config_.head_width();
     const int64_t pre = config_.mlp == Activation::swiglu ? 2 * F : F;
     const bool training = pass_ != Pass::inference;
+    const DType compute = backend_.compute_dtype();
     auto layer_state = [&](Tensor input) {
         LayerState state;
         state.input = input;
-        state.attention_norm = arena.take(N, C);
+        state.attention_norm = arena.take(N, C, compute);
         state.attention_mean = arena.take(1, N);
         state.attention_rstd = arena.take(1, N);
-        state.qkv = arena.take(N, config_.qkv_width());
+        state.qkv = arena.take(N, config_.qkv_width(), compute);
         if (config_.query_key_norm) state.query_key_rstd = arena.take(N, config_.heads + config_.kv_heads);
-        state.attention = arena.take(N, config_.heads * D);
+        state.attention = arena.take(N, config_.heads * D, compute);
         state.log_sum_exp = arena.take(config_.heads, N);
-        state.mid = training ? arena.take(N, C) : input;
-        state.mlp_norm = arena.take(N, C);
+        state.mid = training ? arena.take(N, C, compute) : input;
+        state.mlp_norm = arena.take(N, C, compute);
         state.mlp_mean = arena.take(1, N);
         state.mlp_rstd = arena.take(1, N);
-        state.mlp_pre = arena.take(N, pre);
-        state.mlp_hidden = arena.take(N, F);
+        state.mlp_pre = arena.take(N, pre, compute);
+        state.mlp_hidden = arena.take(N, F, compute);
         return state;
     };
 
     tokens = arena.take(1, N, DType::i32);
     positions = arena.take(1, N, DType::i32);
     lengths_ = arena.take(1, max_batch_, DType::i32);
-    output = arena.take(N, C);
+    output = arena.take(N, C, compute);
     layers.clear();
     for (int64_t l = 0; l < config_.layers; l++) {
         if (pass_ == Pass::training || (training && l == 0)) {
-            layers.push_back(layer_state(arena.take(N, C)));
+            layers.push_back(layer_state(arena.take(N, C, compute)));
         } else if (training) {
             layers.push_back(layers.front());
-            layers.back().input = arena.take(N, C);
+            layers.back().input = arena.take(N, C, compute);
         } else {
             layers.push_back(l == 0 ? layer_state(output) : layers.front());
         }
     }
     if (training) {
-        backward = {
-            arena.take(N, C),   arena.take(N, C), arena.take(N, config_.qkv_width()), arena.take(N, config_.heads * D),
-            arena.take(N, pre), arena.take(N, F)};
+        auto gradient = [&](int64_t cols) { return arena.take(N, cols, compute); };
+        backward.dresidual = gradient(C);
+        backward.dnorm = gradient(C);
+        backward.dqkv = gradient(config_.qkv_width());
+        backward.dattention = gradient(config_.heads * D);
+        backward.dpre = gradient(pre);
+        backward.dhidden = gradient(F);
     }
     head.rows = arena.take(1, head_chunk, DType::i32);
     head.targets = arena.take(1, head_chunk, DType::i32);
     head.weights = arena.take(1, head_chunk);
-    head.residual = arena.take(head_chunk, C);
-    head.norm = arena.take(head_chunk, C);
+    head.residual = arena.take(head_chunk, C, compute);
+    head.norm = arena.take(head_chunk, C, compute);
     head.mean = arena.take(1, head_chunk);
     head.rstd = arena.take(1, head_chunk);
-    head.logits = arena.take(head_chunk, config_.vocab_size);
-    if (training) head.dnorm = arena.take(head_chunk, C), head.dresidual = arena.take(head_chunk, C);
+    head.logits = arena.take(head_chunk, config_.vocab_size, compute);
+    if (training) {
+        head.dnorm = arena.take(head_chunk, C, compute);
+        head.dresidual = arena.take(head_chunk, C, compute);
+    }
     head.loss = arena.take(1, 1);
 }
 

@@ -102,12 +102,12 @@ TEST(norm_rows_do_not_depend_on_the_batch) {
                 const Tensor x = run.input("x", rows_of(run, C, range)).tensor;
                 const Tensor dout = run.input("dout", rows_of(run, C, range)).tensor;
                 const Tensor out = run.written("out", range.count, C).tensor;
-                const Tensor mean = run.written("mean", 1, range.count).tensor;
-                const Tensor rstd = run.written("rstd", 1, range.count).tensor;
+                const Tensor mean = run.written_f32("mean", 1, range.count).tensor;
+                const Tensor rstd = run.written_f32("rstd", 1, range.count).tensor;
                 run.backend.layer_norm_forward(out, mean, rstd, x, weight, bias, EPS);
                 if (!backward) return out;
                 const Tensor dx = run.changed("dx", rows_of(run, C, range)).tensor;
-                const Tensor dweight = run.changed("dweight", Matrix<float>(1, C)).tensor;
+                const Tensor dweight = run.changed_f32("dweight", Matrix<float>(1, C)).tensor;
                 run.backend.layer_norm_backward(dx, dweight, {}, dout, x, weight, mean, rstd);
                 return dx;
             });
@@ -116,11 +116,11 @@ TEST(norm_rows_do_not_depend_on_the_batch) {
                 const Tensor x = run.input("x", rows_of(run, C, range)).tensor;
                 const Tensor dout = run.input("dout", rows_of(run, C, range)).tensor;
                 const Tensor out = run.written("out", range.count, C).tensor;
-                const Tensor rstd = run.written("rstd", 1, range.count).tensor;
+                const Tensor rstd = run.written_f32("rstd", 1, range.count).tensor;
                 run.backend.rms_norm_forward(out, rstd, x, weight, EPS);
                 if (!backward) return out;
                 const Tensor dx = run.changed("dx", rows_of(run, C, range)).tensor;
-                const Tensor dweight = run.changed("dweight", Matrix<float>(1, C)).tensor;
+                const Tensor dweight = run.changed_f32("dweight", Matrix<float>(1, C)).tensor;
                 run.backend.rms_norm_backward(dx, dweight, dout, x, weight, rstd);
                 return dx;
             });
@@ -143,15 +143,15 @@ TEST(other_rows_do_not_depend_on_the_batch) {
         const Tensor table = run.input("table", reference::rotary_table<float>(300, 10, 10000)).tensor;
         const Tensor qkv = run.changed("qkv", rows_of(run, 80, range)).tensor;
         const Tensor positions = run.input("positions", integers_of(run, 300, range)).tensor;
-        const Tensor rstd = run.written("rstd", range.count, 6).tensor;
+        const Tensor rstd = run.written_f32("rstd", range.count, 6).tensor;
         run.backend.query_key_forward(qkv, rstd, positions, table, shape);
         return qkv;
     });
     check_rows("cross_entropy", [](OpRun& run, Range range) {
         const Tensor logits = run.changed("logits", rows_of(run, 67, range)).tensor;
         const Tensor targets = run.input("targets", integers_of(run, 67, range)).tensor;
-        const Tensor weights = run.input("weights", Matrix<float>(1, range.count, 0.3f)).tensor;
-        const Tensor loss = run.changed("loss", Matrix<float>(1, 1)).tensor;
+        const Tensor weights = run.input_f32("weights", Matrix<float>(1, range.count, 0.3f)).tensor;
+        const Tensor loss = run.changed_f32("loss", Matrix<float>(1, 1)).tensor;
         run.backend.cross_entropy(loss, logits, targets, weights);
         return logits;
     });
@@ -159,7 +159,7 @@ TEST(other_rows_do_not_depend_on_the_batch) {
         check_rows("predict_tokens", [=](OpRun& run, Range range) {
             const Tensor logits = run.input("logits", rows_of(run, 67, range)).tensor;
             const Tensor tokens = run.written_integers("tokens", range.count).tensor;
-            const Tensor confidence = run.written("confidence", 1, range.count).tensor;
+            const Tensor confidence = run.written_f32("confidence", 1, range.count).tensor;
             std::vector<DrawKey> draws;
             for (int64_t row = range.begin; row < range.begin + range.count; row++) {
                 draws.push_back({philox_key(1, uint64_t(row)), uint32_t(row), 4});

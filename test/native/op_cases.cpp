@@ -20,8 +20,9 @@ const OpCases& op_cases() {
     return all;
 }
 
-void add_case(OpCases& cases, const std::string& name, double tolerance, const std::function<void(OpRun&)>& run) {
-    cases.push_back({name, tolerance, run});
+void add_case(OpCases& cases, const std::string& name, double tolerance, const std::function<void(OpRun&)>& run,
+              double bfloat16_tolerance) {
+    cases.push_back({name, tolerance, bfloat16_tolerance, run});
 }
 
 std::string case_name(const std::string& op, std::initializer_list<int64_t> sizes) {
@@ -39,9 +40,9 @@ namespace {
 std::string differences(OpRun& run, const OpCase& op_case, const char* placement) {
     std::string all;
     for (const OperandResult& result : run.results()) {
-        if (result.fault.empty() && result.error <= op_case.tolerance) continue;
-        const std::string what =
-            result.fault.empty() ? join("error ", result.error, " > ", op_case.tolerance) : result.fault;
+        const double tolerance = result.dtype == DType::bf16 ? op_case.bfloat16_tolerance : op_case.tolerance;
+        if (result.fault.empty() && result.error <= tolerance) continue;
+        const std::string what = result.fault.empty() ? join("error ", result.error, " > ", tolerance) : result.fault;
         all += join("\n    ", op_case.name, placement, ", ", result.name, ": ", what);
     }
     return all;

@@ -23,11 +23,11 @@ void add_query_key(OpCases& cases, QueryKeySize size, bool normalize, bool rotat
         constexpr int32_t POSITIONS = 300;
         Operand& qkv = run.changed("qkv", run.random.normal<float>(N, (H + 2 * G) * D, 2));
         Operand& dqkv = run.changed("dqkv", run.random.normal<float>(N, (H + 2 * G) * D));
-        Operand& rstd = normalize ? run.written("rstd", N, H + G) : run.absent();
+        Operand& rstd = normalize ? run.written_f32("rstd", N, H + G) : run.absent();
         Integers none;
         Integers& positions = rotate ? run.input("positions", run.random.integers(N, POSITIONS)) : none;
         Operand& table =
-            rotate ? run.input("rotary_table", reference::rotary_table<float>(POSITIONS, D, 10000)) : run.absent();
+            rotate ? run.input_f32("rotary_table", reference::rotary_table<float>(POSITIONS, D, 10000)) : run.absent();
         run.backend.query_key_forward(qkv.tensor, rstd.tensor, positions.tensor, table.tensor, shape);
         run.backend.query_key_backward(dqkv.tensor, qkv.tensor, rstd.tensor, positions.tensor, table.tensor, shape);
         run.twin([&] {

@@ -25,13 +25,13 @@ void add_cross_entropy(OpCases& cases, int64_t M, int64_t V, Logits kind, bool o
             row_weights(0, m) = m % 3 == 1 || only_zero_weights ? 0.0f : float(run.random.real(0.1, 5));
         }
         Operand& logits = run.changed("logits", values);
-        Operand& weights = run.input("weights", row_weights);
+        Operand& weights = run.input_f32("weights", row_weights);
         // The first target is the least likely: a target of probability 1 has a gradient no float can resolve.
         std::vector<int32_t> ids = run.random.integers(M, int32_t(V));
         if (M > 0)
             ids[0] = int32_t(std::min_element(values.data.begin(), values.data.begin() + V) - values.data.begin());
         Integers& targets = run.input("targets", ids);
-        Operand& loss = run.changed("loss", run.random.normal<float>(1, 1));
+        Operand& loss = run.changed_f32("loss", run.random.normal<float>(1, 1));
         run.backend.cross_entropy(loss.tensor, logits.tensor, targets.tensor, weights.tensor);
         run.twin([&] { reference::cross_entropy(loss.twin, logits.twin, targets.twin, weights.twin); });
     });
@@ -40,8 +40,8 @@ void add_cross_entropy(OpCases& cases, int64_t M, int64_t V, Logits kind, bool o
 void add_global_norm(OpCases& cases, int64_t rows, int64_t cols, double scale) {
     add_case(cases, case_name("global_norm", {rows, cols}) + (scale == 0 ? " of zeros" : ""), 1e-6, [=](OpRun& run) {
         run.contiguous();
-        Operand& x = run.input("x", run.random.normal<float>(rows, cols, scale));
-        Operand& out = run.written("out", 1, 1);
+        Operand& x = run.input_f32("x", run.random.normal<float>(rows, cols, scale));
+        Operand& out = run.written_f32("out", 1, 1);
         run.backend.global_norm(out.tensor, x.tensor);
         run.twin([&] { reference::global_norm(out.twin, x.twin); });
     });
@@ -62,8 +62,8 @@ AdamWStep adamw_step(int64_t number, float weight_decay, float gradient_clip) {
 void add_moving_average(OpCases& cases, int64_t rows, int64_t cols, float rest) {
     add_case(cases, case_name("moving_average", {rows, cols}), 3e-7, [=](OpRun& run) {
         run.contiguous();
-        Operand& out = run.changed("out", run.random.normal<float>(rows, cols));
-        Operand& x = run.input("x", run.random.normal<float>(rows, cols));
+        Operand& out = run.changed_f32("out", run.random.normal<float>(rows, cols));
+        Operand& x = run.input_f32("x", run.random.normal<float>(rows, cols));
         run.backend.moving_average(out.tensor, x.tensor, rest);
         run.twin([&] { reference::moving_average(out.twin, x.twin, rest); });
     });
@@ -75,13 +75,14 @@ void add_adamw(OpCases& cases, int64_t rows, int64_t cols, float weight_decay, f
                              (gradient_clip > 0 ? " clip " + std::to_string(gradient_clip) : "");
     add_case(cases, name, 2e-6, [=](OpRun& run) {
         run.contiguous();
-        Operand& weights = run.changed("weights", run.random.normal<float>(rows, cols, 0.02));
-        Operand& first_moment = run.changed("first_moment", reference::Matrix<float>(rows, cols));
-        Operand& second_moment = run.changed("second_moment", reference::Matrix<float>(rows, cols));
+        Operand& weights = run.changed_f32("weights", run.random.normal<float>(rows, cols, 0.02));
+        Operand& first_moment = run.changed_f32("first_moment", reference::Matrix<float>(rows, cols));
+        Operand& second_moment = run.changed_f32("second_moment", reference::Matrix<float>(rows, cols));
         for (int64_t step = 1; step <= steps; step++) {
-            Operand& gradients = run.input("gradients", run.random.normal<float>(rows, cols));
+            Operand& gradients = run.input_f32("gradients", run.random.normal<float>(rows, cols));
             // Below, then above the clip.
-            Operand& norm = run.input("gradient_norm", reference::Matrix<float>(1, 1, step % 2 == 0 ? 7.0f : 0.25f));
+            Operand& norm =
+                run.input_f32("gradient_norm", reference::Matrix<float>(1, 1, step % 2 == 0 ? 7.0f : 0.25f));
             const AdamWStep adamw = adamw_step(step, weight_decay, gradient_clip);
             run.backend.adamw(weights.tensor, first_moment.tensor, second_moment.tensor, gradients.tensor, norm.tensor,
                               adamw);

@@ -54,8 +54,8 @@ void add_backward(OpCases& cases, MatmulShape shape, WeightLayout layout, bool w
         TOLERANCE, [=](OpRun& run) {
             Operand& x = run.input("x", run.random.normal<float>(N, I));
             Operand& dout = run.input("dout", run.random.normal<float>(N, O));
-            Operand& dweight = run.changed("dweight", random_weight(run.random, I, O, layout));
-            Operand& dbias = with_bias ? run.changed("dbias", run.random.normal<float>(1, O)) : run.absent();
+            Operand& dweight = run.changed_f32("dweight", random_weight(run.random, I, O, layout));
+            Operand& dbias = with_bias ? run.changed_f32("dbias", run.random.normal<float>(1, O)) : run.absent();
             run.backend.matmul_backward_weight(dweight.tensor, dbias.tensor, x.tensor, dout.tensor, layout);
             run.twin([&] { reference::matmul_backward_weight(dweight.twin, dbias.twin, x.twin, dout.twin, layout); });
         });

@@ -36,7 +36,7 @@ void add_predict(OpCases& cases, Logits kind, int64_t M, int64_t V, int32_t bann
         const reference::Matrix<float> values = logits_of(run.random, kind, M, V, banned);
         Operand& logits = run.input("logits", values);
         Integers& tokens = run.written_integers("tokens", M);
-        Operand& confidence = run.written("confidence", 1, M);
+        Operand& confidence = run.written_f32("confidence", 1, M);
         std::vector<DrawKey> draws(M);
         for (int64_t m = 0; m < M; m++) draws[m] = {philox_key(5, uint64_t(m % 7)), uint32_t(m), uint32_t(m % 3)};
         const PredictOptions options{temperature, banned};

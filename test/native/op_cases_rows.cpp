@@ -49,9 +49,9 @@ void add_embedding(OpCases& cases, RowShape shape, bool with_positions) {
         Integers& tokens = run.input("tokens", half_masked(run.random, N, V));
         Integers& positions = run.input("positions", run.random.integers(N, P));
         Operand& dout = run.input("dout", run.random.normal<float>(N, C));
-        Operand& dtoken_table = run.changed("dtoken_table", run.random.normal<float>(V, C));
+        Operand& dtoken_table = run.changed_f32("dtoken_table", run.random.normal<float>(V, C));
         Operand& dposition_table =
-            with_positions ? run.changed("dposition_table", run.random.normal<float>(P, C)) : run.absent();
+            with_positions ? run.changed_f32("dposition_table", run.random.normal<float>(P, C)) : run.absent();
         run.backend.embedding_backward(dtoken_table.tensor, dposition_table.tensor, dout.tensor, tokens.tensor,
                                        positions.tensor);
         run.twin([&] {
@@ -74,10 +74,10 @@ void add_layer_norm(OpCases& cases, RowShape shape, bool with_bias, double scale
         Operand& weight = run.input("weight", run.random.normal<float>(1, C));
         Operand& bias = with_bias ? run.input("bias", run.random.normal<float>(1, C)) : run.absent();
         Operand& dout = run.input("dout", run.random.normal<float>(N, C));
-        Operand &out = run.written("out", N, C), &mean_out = run.written("mean", 1, N);
-        Operand &rstd = run.written("rstd", 1, N), &dx = run.changed("dx", run.random.normal<float>(N, C));
-        Operand& dweight = run.changed("dweight", run.random.normal<float>(1, C));
-        Operand& dbias = with_bias ? run.changed("dbias", run.random.normal<float>(1, C)) : run.absent();
+        Operand &out = run.written("out", N, C), &mean_out = run.written_f32("mean", 1, N);
+        Operand &rstd = run.written_f32("rstd", 1, N), &dx = run.changed("dx", run.random.normal<float>(N, C));
+        Operand& dweight = run.changed_f32("dweight", run.random.normal<float>(1, C));
+        Operand& dbias = with_bias ? run.changed_f32("dbias", run.random.normal<float>(1, C)) : run.absent();
         run.backend.layer_norm_forward(out.tensor, mean_out.tensor, rstd.tensor, x.tensor, weight.tensor, bias.tensor,
                                        EPS);
         run.backend.layer_norm_backward(dx.tensor, dweight.tensor, dbias.tensor, dout.tensor, x.tensor, weight.tensor,
@@ -96,9 +96,9 @@ void add_rms_norm(OpCases& cases, RowShape shape, double scale) {
         Operand& x = run.input("x", run.random.normal<float>(N, C, scale));
         Operand& weight = run.input("weight", run.random.normal<float>(1, C));
         Operand& dout = run.input("dout", run.random.normal<float>(N, C));
-        Operand &out = run.written("out", N, C), &rstd = run.written("rstd", 1, N);
+        Operand &out = run.written("out", N, C), &rstd = run.written_f32("rstd", 1, N);
         Operand& dx = run.changed("dx", run.random.normal<float>(N, C));
-        Operand& dweight = run.changed("dweight", run.random.normal<float>(1, C));
+        Operand& dweight = run.changed_f32("dweight", run.random.normal<float>(1, C));
         run.backend.rms_norm_forward(out.tensor, rstd.tensor, x.tensor, weight.tensor, EPS);
         run.backend.rms_norm_backward(dx.tensor, dweight.tensor, dout.tensor, x.tensor, weight.tensor, rstd.tensor);
         run.twin([&] {

@@ -27,6 +27,7 @@ struct Integers {
 // What became of one operand. An input has no error; a fault says in words what must never happen.
 struct OperandResult {
     std::string name;
+    DType dtype;
     double error = 0;  // relative Frobenius error against the twin
     std::string fault;
 };
@@ -45,12 +46,17 @@ public:
     // For ops that say "contiguous": operands made from here on are tight.
     void contiguous() { placement_ = Placement::tight; }
 
+    // Operands of the backend's compute_dtype(); bfloat16 ones hold rounded values, on both sides.
     Operand& input(const std::string& name, const reference::Matrix<float>& values);
     // In place or accumulated: starts with these values on both sides.
     Operand& changed(const std::string& name, const reference::Matrix<float>& values);
     // Written whole: starts as NaN.
     Operand& written(const std::string& name, int64_t rows, int64_t cols);
-    // As written, but where the twin gives NaN any value will do.
+    // Operands that are float32 on every backend.
+    Operand& input_f32(const std::string& name, const reference::Matrix<float>& values);
+    Operand& changed_f32(const std::string& name, const reference::Matrix<float>& values);
+    Operand& written_f32(const std::string& name, int64_t rows, int64_t cols);
+    // As written_f32, but where the twin gives NaN any value will do.
     Operand& written_where_defined(const std::string& name, int64_t rows, int64_t cols);
     Integers& input(const std::string& name, const std::vector<int32_t>& values);
     // Always contiguous.
@@ -69,7 +75,7 @@ public:
     void share_twins(const OpRun& other);
     // Compares every operand, after the op.
     std::vector<OperandResult> results();
-    // The bits of everything the op changed or wrote.
+    // The bits of everything the op changed or wrote, an element each.
     std::vector<uint32_t> output_bits();
     std::vector<uint32_t> bits(Tensor tensor);
 
@@ -81,14 +87,15 @@ private:
         Role role;
         Tensor tensor;
         int64_t offset;               // of the tensor's first element in the buffer
-        std::vector<uint32_t> image;  // what was uploaded, guards included
+        std::vector<uint32_t> image;  // the elements' bits that were uploaded, guards included
         const Operand* operand = nullptr;
         const Integers* integers = nullptr;
     };
 
     Tensor place(const std::string& name, Role role, DType dtype, int64_t rows, int64_t cols,
                  const std::vector<uint32_t>& values, Placement placement);
-    Operand& add(const std::string& name, Role role, const reference::Matrix<float>& values);
+    Operand& add(const std::string& name, Role role, DType dtype, const reference::Matrix<float>& values);
+    Tensor whole(const Buffer& buffer) const;
     std::vector<uint32_t> download(const Buffer& buffer);
     OperandResult result(const Buffer& buffer);
 

@@ -22,7 +22,7 @@ std::vector<uint32_t> draw(Backend& backend, const std::vector<float>& logits, c
     for (int64_t i = 0; i < rows.rows * rows.cols; i++) rows.data[i] = logits[i % VOCABULARY];
     OpRun run(backend, Placement::tight, false);
     const Tensor x = run.input("logits", rows).tensor, tokens = run.written_integers("tokens", M).tensor;
-    const Tensor confidence = run.written("confidence", 1, M).tensor;
+    const Tensor confidence = run.written_f32("confidence", 1, M).tensor;
     backend.predict_tokens(tokens, confidence, x, draws.data(), {temperature, BANNED});
     return run.bits(tokens);
 }
