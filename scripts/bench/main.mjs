@@ -1,6 +1,9 @@
 // npm run bench -- NAME [options]: benchmarks, each a program of its own that times us against a peer in one run.
 const benchmarks = {
-	step: 'one `nano` training step against PyTorch (options: --rounds N, --steps N, --threads N, --json)',
+	torch:
+		'training steps against PyTorch (options: --sizes all|NAME,…, --modes all|NAME,…, --threads N, --rounds N, --peer-instructions avx2, --check, --json, --out FILE)',
+	scaling:
+		'a training step on several threads (options: --sizes all|NAME,…, --threads N,N,…, --rounds N, --json, --out FILE)',
 	tfjs: 'training and sampling against tfjs (options: --install, --sizes all|NAME,…, --rounds N, --check, --json, --out FILE)',
 	kernels:
 		'every op of a training step against the limits of the machine (options: --shape small|nano|baby, --threads N, --json)',

@@ -2,6 +2,9 @@
 import {spawn} from 'node:child_process';
 import {createInterface} from 'node:readline';
 
+/** What a peer says when it cannot go on; the comparison goes on without it. */
+export class PeerFailure extends Error {}
+
 export class Peer {
 	#child;
 	#lines;

@@ -2,11 +2,10 @@
 // and sampled tokens must agree before anything is timed.
 import {spawnSync} from 'node:child_process';
 import {readFileSync, writeFileSync} from 'node:fs';
-import os from 'node:os';
-import {fileURLToPath} from 'node:url';
-import {parseArgs} from 'node:util';
 import {chart} from './against/chart.mjs';
 import {compareSize} from './against/compare.mjs';
+import {choose, count, parseOptions, UsageError} from './against/options.mjs';
+import {describeRun, loadAverage, startProgress} from './against/report.mjs';
 import {sizes as knownSizes} from './against/sizes.mjs';
 import {table} from './against/table.mjs';
 import {installCommand} from './against/tfjs-peers.mjs';
@@ -25,33 +24,8 @@ const options = {
 	draw: {type: 'string'},
 };
 
-/** The command line is wrong, or tfjs is not installed. */
-export class UsageError extends Error {
-	exitCode = 2;
-}
-
-function count(name, text) {
-	const value = Number(text);
-	if (!Number.isSafeInteger(value) || value < 1)
-		throw new UsageError(`--${name} is ${text}; accepted: an integer of at least 1`);
-	return value;
-}
-
-function choose(name, text, known) {
-	const chosen = text === 'all' ? known : text.split(',');
-	const wrong = chosen.find(item => !known.includes(item));
-	if (wrong !== undefined) throw new UsageError(`--${name} has ${wrong}; accepted: all, ${known.join(', ')}`);
-	return chosen;
-}
-
 function parse(args) {
-	let values;
-	try {
-		({values} = parseArgs({args, options}));
-	} catch (error) {
-		throw new UsageError(error.message);
-	}
-
+	const values = parseOptions(args, options);
 	return {
 		...values,
 		rounds: count('rounds', values.rounds),
@@ -92,35 +66,19 @@ export async function run(args, command = 'npm run bench -- tfjs') {
 
 	provideTfjs(install);
 	process.env.DLLM_THREADS = '1'; // read when the addon loads
-	const {listDevices} = await import('../../dist/lib/index.js');
-	const {name: processor, details} = (await listDevices())[0];
-	const load = [os.loadavg()[0].toFixed(1)];
-	const begin = performance.now();
-	const note = line => console.error(`${((performance.now() - begin) / 1000).toFixed(0).padStart(5)} s  ${line}`);
+	const head = await describeRun('tfjs', [command, ...args].join(' '));
+	const load = [loadAverage()];
+	const note = startProgress();
 	const results = [];
 	for (const name of sizes) results.push(await compareSize(name, {...chosen, timed: !check}, note));
-	load.push(os.loadavg()[0].toFixed(1));
-	const report = {
-		benchmark: 'tfjs',
-		command: [command, ...args].join(' '),
-		date: new Date().toISOString(),
-		device: {processor, instructionSet: details.path, threads: details.threads, system: `${os.type()} ${os.release()}`},
-		node: process.version,
-		dllmNative: packageVersion(),
-		load,
-		sizes: results,
-	};
+	load.push(loadAverage());
+	const report = {...head, load, sizes: results};
 	if (out !== undefined) {
 		writeFileSync(out, `${JSON.stringify(report, null, '\t')}\n`);
 		if (!check) drawReport(out);
 	}
 
 	console.log(json ? JSON.stringify(report) : table(report));
-}
-
-function packageVersion() {
-	const file = fileURLToPath(new URL('../../package.json', import.meta.url));
-	return JSON.parse(readFileSync(file, 'utf8')).version;
 }
 
 /** Writes the chart of a report beside it: tfjs.json -> tfjs.svg. */

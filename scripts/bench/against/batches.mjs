@@ -1,7 +1,5 @@
 // Masked batches of the built-in corpus: the same for both sides, drawn once.
-import {batchCount, vocabSize} from './sizes.mjs';
-
-const MASK = vocabSize - 1;
+import {batchCount} from './sizes.mjs';
 
 // The generator of Steele and Vigna's SplitMix family with 32 bits of state: uniforms in [0, 1).
 function createRandom(seed) {
@@ -21,7 +19,7 @@ function createRandom(seed) {
  *
  * @param {Int32Array} ids the corpus
  */
-export function drawBatches(ids, {batch, context: length}, seed = 1) {
+export function drawBatches(ids, {batch, context: length, maskTokenId}, seed = 1) {
 	const random = createRandom(seed);
 	return Array.from({length: batchCount}, () => {
 		const tokens = new Int32Array(batch * length);
@@ -35,7 +33,7 @@ export function drawBatches(ids, {batch, context: length}, seed = 1) {
 				const index = row * length + position;
 				const isMasked = random() < probability;
 				targets[index] = ids[begin + position];
-				tokens[index] = isMasked ? MASK : targets[index];
+				tokens[index] = isMasked ? maskTokenId : targets[index];
 				lossWeights[index] = isMasked ? 1 / (probability * batch * length) : 0;
 			}
 		}

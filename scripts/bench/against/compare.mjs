@@ -1,11 +1,11 @@
 // One size: our model and every tfjs process on it; first whether they agree, then how long they take.
-import {mkdtempSync, rmSync} from 'node:fs';
-import {tmpdir} from 'node:os';
 import path from 'node:path';
+import {PeerFailure} from '../peer.mjs';
 import {compareGradients, compareLosses, compareTokens} from './agreement.mjs';
+import {withFolder} from './folder.mjs';
 import {createOurs} from './ours.mjs';
-import {sizes} from './sizes.mjs';
-import {PeerFailure, TfjsPeer, variants} from './tfjs-peers.mjs';
+import {modelConfig, recipe, sizes} from './sizes.mjs';
+import {TfjsPeer, variants} from './tfjs-peers.mjs';
 import {timeInTurn} from './timing.mjs';
 
 /** Steps whose losses are compared; they warm both sides up as well. */
@@ -14,24 +14,6 @@ const AGREEMENT = {steps: 10, least: 3, seconds: 20};
 /** Our training before the sampled tokens are compared: a model that knows nothing finds every choice a tie. */
 const LEARNING = {steps: 200, seconds: 5};
 
-const exitCodes = {SIGINT: 130, SIGTERM: 143};
-
-/** Runs work with a folder that is gone when it ends, and when the process ends. */
-async function withFolder(work) {
-	const folder = mkdtempSync(path.join(tmpdir(), 'dllm-native-bench-'));
-	const remove = () => rmSync(folder, {recursive: true, force: true});
-	const end = signal => process.exit(exitCodes[signal]);
-	process.once('exit', remove);
-	for (const signal of Object.keys(exitCodes)) process.once(signal, end);
-	try {
-		return await work(folder);
-	} finally {
-		for (const signal of Object.keys(exitCodes)) process.off(signal, end);
-		process.off('exit', remove);
-		remove();
-	}
-}
-
 /**
  * @param options {backends, isExplicit, rounds, steps, seconds, timed}; `isExplicit`: the backends were asked for by name
  * @param report function of a line about the progress
@@ -39,9 +21,10 @@ async function withFolder(work) {
 export async function compareSize(name, options, report) {
 	return withFolder(async folder => {
 		const size = sizes[name];
-		const ours = await createOurs(size, folder);
+		const ours = await createOurs({...size, model: modelConfig(size), recipe});
 		const rows = [];
 		try {
+			await ours.writeStart(folder);
 			for (const backend of options.backends) rows.push(...openRows(backend, size, folder, options));
 			const live = () => rows.filter(({peer, failure}) => peer && failure === undefined);
 			const each = work => forEachRow(live, line => report(`${name}: ${line}`), work);

@@ -1,34 +1,28 @@
 // Our side of a comparison: one model, trained and sampled through the public API.
 import path from 'node:path';
-import {writeTensors} from '../tensors.mjs';
+import {writeBatches} from './batch-file.mjs';
 import {drawBatches} from './batches.mjs';
-import {modelConfig, recipe} from './sizes.mjs';
 import {takeTurn} from './turn.mjs';
 
-/** Fills `folder` with the checkpoint and the batches that the other side starts from. */
-export async function createOurs(size, folder) {
+/**
+ * @param work {model: a ModelConfig, recipe: keys of a TrainConfig, batch, context, tokenizer: 'char' (when absent) or 'gpt2'}
+ * @param options {device, dtype} as `Model.create` takes them
+ */
+export async function createOurs({model: config, recipe, batch, context, tokenizer}, options = {device: 'cpu'}) {
 	const {Model, Sampler, Tokenizer, Trainer, generateStories} = await import('../../../dist/lib/index.js');
 	const text = generateStories({seed: 0, characters: 100_000});
-	const batches = drawBatches(Tokenizer.char(text).encode(text), size);
-	const model = await Model.create(modelConfig(size), {device: 'cpu', seed: 1});
-	const trainer = new Trainer(model, {
-		...recipe,
-		batchSize: size.batch,
-		steps: 1_000_000,
-		warmupSteps: 0,
-		learningRateSchedule: 'constant',
-	});
-	await model.save(folder, {overwrite: true});
-	const shape = [batches.length, size.batch, size.context];
-	const join = (key, type) => type.from(batches.flatMap(batch => [...batch[key]]));
-	writeTensors(path.join(folder, 'batches.safetensors'), [
-		['tokens', {shape, data: join('tokens', Int32Array)}],
-		['targets', {shape, data: join('targets', Int32Array)}],
-		['lossWeights', {shape, data: join('lossWeights', Float32Array)}],
-	]);
+	const ids = (tokenizer === 'gpt2' ? await Tokenizer.gpt2() : Tokenizer.char(text)).encode(text);
+	const model = await Model.create(config, {...options, seed: 1});
+	const batches = drawBatches(ids, {batch, context, maskTokenId: model.config.maskTokenId});
+	const trainer = new Trainer(model, trainConfig(recipe, batch));
 
 	return {
 		parameterCount: model.parameterCount,
+		/** Fills `folder` with the checkpoint and the batches that the other side starts from. */
+		async writeStart(folder) {
+			await model.save(folder, {overwrite: true});
+			writeBatches(path.join(folder, 'batches.safetensors'), batches);
+		},
 		gradients: index => model.lossAndGradients(batches[index]),
 		save: target => model.save(target, {overwrite: true}),
 		/** Trains `steps` steps, or at least `least` until the seconds are over. */
@@ -49,4 +43,9 @@ export async function createOurs(size, folder) {
 			await model[Symbol.asyncDispose]();
 		},
 	};
+}
+
+/** A recipe as a TrainConfig: the learning rate stays after its warm-up, however many steps are taken. */
+export function trainConfig(recipe, batchSize) {
+	return {...recipe, batchSize, steps: 1_000_000, learningRateSchedule: 'constant'};
 }

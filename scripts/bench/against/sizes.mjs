@@ -25,6 +25,7 @@ export function modelConfig({layers, heads, width, context}) {
 
 export const recipe = {
 	learningRate: 1e-3,
+	warmupSteps: 0,
 	betas: [0.9, 0.99],
 	epsilon: 1e-8,
 	weightDecay: 0.1,

@@ -2,7 +2,7 @@
 import path from 'node:path';
 import process from 'node:process';
 import {fileURLToPath} from 'node:url';
-import {Peer} from '../peer.mjs';
+import {Peer, PeerFailure} from '../peer.mjs';
 import {missingPackages, folder as packageFolder} from '../tfjs/backends.mjs';
 
 const program = fileURLToPath(new URL('../tfjs/peer.mjs', import.meta.url));
@@ -14,9 +14,6 @@ const oneThread = {
 };
 
 export const variants = ['stock', 'tuned'];
-
-/** What tfjs says when it cannot go on; the comparison goes on without that peer. */
-export class PeerFailure extends Error {}
 
 /** How to install tfjs, or packages beside it, into the folder that the peers run from. */
 export function installCommand(packages = []) {

@@ -1,7 +1,7 @@
 // Rounds of both sides in turn: ours, a peer, ours, the next peer. Ratios are taken within a pair, so that a machine that is busy for
 // a while slows both of its halves.
+import {PeerFailure} from '../peer.mjs';
 import {median, summarize} from '../statistics.mjs';
-import {PeerFailure} from './tfjs-peers.mjs';
 
 /**
  * @param visits {ours(): milliseconds[], peers: [{name, visit(): milliseconds[]}]}

@@ -8,6 +8,7 @@ import {readFileSync} from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 import {createInterface} from 'node:readline';
+import {readBatches} from '../against/batch-file.mjs';
 import {recipe} from '../against/sizes.mjs';
 import {takeTurn} from '../against/turn.mjs';
 import {readTensors, writeTensors} from '../tensors.mjs';
@@ -47,7 +48,7 @@ async function start() {
 		weights[name] = tf.variable(tf.tensor(data, shape), true, name);
 	}
 
-	const batches = readBatches();
+	const batches = readBatches(path.join(folder, 'batches.safetensors'));
 	const model = variants[variant](tf, shape, weights);
 	const update = createOptimizer(tf, weights, recipe);
 	let completedSteps = 0;
@@ -107,15 +108,6 @@ async function start() {
 		},
 	};
 	return {facts, commands};
-}
-
-function readBatches() {
-	const tensors = readTensors(path.join(folder, 'batches.safetensors'));
-	const [count, batch, length] = tensors.get('tokens').shape;
-	return Array.from({length: count}, (_, index) => {
-		const part = name => tensors.get(name).data.subarray(index * batch * length, (index + 1) * batch * length);
-		return {batch, length, tokens: part('tokens'), targets: part('targets'), lossWeights: part('lossWeights')};
-	});
 }
 
 try {

@@ -1,0 +1,21 @@
+// The ratios that are quoted: how many times as fast as PyTorch ours is, always to the fastest of the modes in question.
+
+/** The mode that comes closest to ours. */
+function fastest(modes) {
+	const {name, ratio} = modes.reduce((best, mode) => (mode.ratio.median < best.ratio.median ? mode : best));
+	return {mode: name, ...ratio};
+}
+
+/** `fastest` is the headline: among the modes that compute in our dtype. Groups of which none was timed are left out. */
+export function headline(modes, dtype) {
+	const same = modes.filter(mode => mode.dtype === dtype);
+	const groups = {
+		fastest: same,
+		eager: same.filter(({execution}) => execution === 'eager'),
+		compiled: same.filter(({execution}) => execution !== 'eager'),
+		bfloat16: dtype === 'float32' ? modes.filter(mode => mode.dtype === 'bfloat16') : [],
+	};
+	return Object.fromEntries(
+		Object.entries(groups).flatMap(([group, members]) => (members.length > 0 ? [[group, fastest(members)]] : [])),
+	);
+}
