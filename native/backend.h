@@ -65,6 +65,9 @@ public:
     virtual ~Backend() = default;
     virtual const char* name() const = 0;
     virtual DType compute_dtype() const { return DType::f32; }
+    // A training step works on whole sequences of about this many rows at a time. On a CPU more rows are no faster, and
+    // their activations take memory.
+    virtual int64_t rows_per_pass() const { return 1024; }
 
     // ---- memory ----------------------------------------------------------------------------------
     // 64-byte aligned. Throws ERR_OUT_OF_MEMORY naming the bytes asked for.

@@ -71,32 +71,34 @@ Workspace& Trainer::workspace(int64_t batch, int64_t length, Pass pass) const {
 StepStats Trainer::step(const Dataset& dataset) {
     const double begin = now();
     // The whole context's room from the start: a step cut to a random length must not size it.
-    workspace(part_size(config_.batch_size), config_.context_length, training_pass());
-    return update(training_batch(config_, model_->config(), dataset, completed_steps_), begin);
+    const int64_t size = part_size(config_.batch_size, config_.context_length);
+    workspace(size, config_.context_length, training_pass());
+    return update(training_batch(config_, model_->config(), dataset, completed_steps_), size, begin);
 }
 
 StepStats Trainer::step(const Batch& batch) {
     const double begin = now();
     validate(batch, model_->config(), true);
-    return update(batch, begin);
+    return update(batch, part_size(batch.batch, batch.length), begin);
 }
 
-// Sequences of one part of a step.
-int64_t Trainer::part_size(int64_t batch) const {
-    return (batch + config_.gradient_accumulation - 1) / config_.gradient_accumulation;
+// Sequences of one part of a step of `batch` sequences, `length` tokens each.
+int64_t Trainer::part_size(int64_t batch, int64_t length) const {
+    const int64_t rows = std::max<int64_t>(model_->backend().rows_per_pass(), length);
+    const int64_t parts = std::max(config_.gradient_accumulation, 1 + (batch - 1) / (rows / length));
+    return (batch + parts - 1) / parts;
 }
 
-StepStats Trainer::update(const Batch& batch, double begin) {
+StepStats Trainer::update(const Batch& batch, int64_t part_size, double begin) {
     Backend& backend = model_->backend();
-    const int64_t size = part_size(batch.batch);
-    Workspace& space = workspace(size, batch.length, training_pass());
+    Workspace& space = workspace(part_size, batch.length, training_pass());
     const PhiloxKey key = philox_key(config_.seed, uint64_t(completed_steps_));
     const uint64_t dropout_seed = uint64_t(key.words[1]) << 32 | key.words[0];
     backend.zero(gradients_);
     double loss = 0;
     // Loss weights are those of the whole step, so the parts' losses and gradients add up to it.
-    for (int64_t first = 0; first < batch.batch; first += size) {
-        const Batch part = slice(batch, first, std::min(size, batch.batch - first));
+    for (int64_t first = 0; first < batch.batch; first += part_size) {
+        const Batch part = slice(batch, first, std::min(part_size, batch.batch - first));
         space.load(part);
         space.dropout = {model_->config().dropout, dropout_seed, first, batch.length, 0};
         model_->transformer().loss_and_gradients(gradients_, model_->compute_weights(), space, weighted_rows(part));

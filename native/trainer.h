@@ -59,8 +59,8 @@ public:
     void load_ema(const std::string& path);
 
 private:
-    StepStats update(const Batch& batch, double begin);
-    int64_t part_size(int64_t batch) const;
+    StepStats update(const Batch& batch, int64_t part_size, double begin);
+    int64_t part_size(int64_t batch, int64_t length) const;
     void apply_gradients(double rate);
     void require_ema() const;
     Pass training_pass() const;
