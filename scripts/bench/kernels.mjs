@@ -1,6 +1,7 @@
 // Every op of a training step: its time, and the fraction of the machine's measured limits that it reaches; the step
 // against its floor, the time that its arithmetic and its bytes need at those limits.
 import {execFileSync} from 'node:child_process';
+import {writeFileSync} from 'node:fs';
 import {cpus, loadavg} from 'node:os';
 import {parseArgs} from 'node:util';
 import {buildProgram} from './native-program.mjs';
@@ -24,7 +25,21 @@ function analyse({arithmetic, copy, threads, ops, stepSeconds, ...facts}) {
 	return {...facts, threads, limits, stepSeconds, floor, fraction: floor / stepSeconds, ops: rows};
 }
 
-function table(name, {path: instructionSet, threads, limits, stepSeconds, floor, fraction, ops}) {
+/** The report as lines. */
+export function table(report) {
+	const {
+		command,
+		date,
+		processor,
+		shape,
+		path: instructionSet,
+		threads,
+		limits,
+		stepSeconds,
+		floor,
+		fraction,
+		ops,
+	} = report;
 	const lines = ops.map(({op, calls, seconds, operations, bytes, fraction: share}) =>
 		[
 			op.padEnd(44),
@@ -37,7 +52,10 @@ function table(name, {path: instructionSet, threads, limits, stepSeconds, floor,
 		].join(''),
 	);
 	return [
-		`${name}: ${(stepSeconds * 1e3).toFixed(2)} ms per step on ${threads} thread(s), ${instructionSet}; floor ${(floor * 1e3).toFixed(2)} ms, reached ${(fraction * 100).toFixed(0)} %`,
+		`${command}   ${date}`,
+		processor,
+		'',
+		`${shape}: ${(stepSeconds * 1e3).toFixed(2)} ms per step on ${threads} thread(s), ${instructionSet}; floor ${(floor * 1e3).toFixed(2)} ms, reached ${(fraction * 100).toFixed(0)} %`,
 		`limits: ${(limits.arithmetic / 1e9).toFixed(0)} GFLOP/s in registers, ${(limits.copy / 1e9).toFixed(1)} GB/s copied`,
 		`${'op'.padEnd(44)}calls       ms   share  GFLOP/s   GB/s fraction`,
 		...lines,
@@ -51,6 +69,7 @@ export async function run(args) {
 			shape: {type: 'string', default: 'small'},
 			threads: {type: 'string', default: '1'},
 			json: {type: 'boolean', default: false},
+			out: {type: 'string'},
 		},
 	});
 	const shape = shapes[values.shape];
@@ -62,15 +81,13 @@ export async function run(args) {
 	});
 	const report = {
 		benchmark: 'kernels',
-		command: `npm run bench -- kernels --shape ${values.shape} --threads ${values.threads}`,
+		command: ['npm run bench -- kernels', ...args].join(' '),
 		date: new Date().toISOString(),
 		processor: cpus()[0].model,
 		load: loadavg()[0],
+		shape: values.shape,
 		...analyse(JSON.parse(output)),
 	};
-	console.log(
-		values.json
-			? JSON.stringify(report)
-			: `${report.command}   ${report.date}\n${report.processor}\n\n${table(values.shape, report)}`,
-	);
+	if (values.out !== undefined) writeFileSync(values.out, `${JSON.stringify(report, null, '\t')}\n`);
+	console.log(values.json ? JSON.stringify(report) : table(report));
 }

@@ -75,7 +75,8 @@ export async function productRates(shapes, {threads = 1, peerEnvironment = {}} =
 	});
 }
 
-function table({command, date, processor, facts, shapes, ratio}) {
+/** The report as lines. */
+export function table({command, date, processor, facts, shapes, ratio}) {
 	const names = Object.keys(facts);
 	const rate = ({median: middle, lowest, highest}) =>
 		`${(middle / 1e9).toFixed(0).padStart(8)} (${(lowest / 1e9).toFixed(0)}–${(highest / 1e9).toFixed(0)})`.padEnd(20);

@@ -4,13 +4,9 @@ import {writeFileSync} from 'node:fs';
 import os from 'node:os';
 import {parseArgs} from 'node:util';
 import {buildProgram} from './native-program.mjs';
-import {median} from './statistics.mjs';
+import {spread} from './statistics.mjs';
 
 const model = {layers: 12, heads: 12, width: 768, vocabulary: 50258, length: 256, steps: 8};
-
-function spread(values) {
-	return {median: median(values), lowest: Math.min(...values), highest: Math.max(...values)};
-}
 
 function measure(program, temperature, rounds, threads) {
 	const shape = [model.layers, model.heads, model.width, model.vocabulary, model.length, model.steps];
@@ -54,7 +50,8 @@ export async function run(args) {
 	console.log(values.json ? JSON.stringify(report) : table(report));
 }
 
-function table({command, date, processor, threads, runs}) {
+/** The report as lines. */
+export function table({command, date, processor, threads, runs}) {
 	const milliseconds = ({median: middle, lowest, highest}) =>
 		`${(middle * 1e3).toFixed(1)} (${(lowest * 1e3).toFixed(1)}–${(highest * 1e3).toFixed(1)}) ms`;
 	return [

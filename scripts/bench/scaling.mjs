@@ -68,7 +68,8 @@ async function measure(work, {threads, rounds, steps, seconds}, note) {
 	}
 }
 
-function table({command, date, device, node, dllmNative, load, sizes}) {
+/** The report as lines. */
+export function table({command, date, device, node, dllmNative, load, sizes}) {
 	const row = cells => `  ${cells.map((text, index) => text.padStart([8, 9, 17, 7, 10, 15][index])).join('')}`;
 	const time = value => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
 	const spread = ({lowest, highest}, format) => `${format(lowest)} – ${format(highest)}`;

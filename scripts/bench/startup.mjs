@@ -5,7 +5,7 @@ import {cpus, tmpdir} from 'node:os';
 import path from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {parseArgs} from 'node:util';
-import {median} from './statistics.mjs';
+import {spread} from './statistics.mjs';
 
 const cli = fileURLToPath(new URL('../../dist/lib/cli/main.js', import.meta.url));
 
@@ -27,7 +27,11 @@ async function measure(args, text) {
 export async function run(args) {
 	const {values} = parseArgs({
 		args,
-		options: {rounds: {type: 'string', default: '7'}, json: {type: 'boolean', default: false}},
+		options: {
+			rounds: {type: 'string', default: '7'},
+			json: {type: 'boolean', default: false},
+			out: {type: 'string'},
+		},
 	});
 	const rounds = Number(values.rounds);
 	const {generateStories} = await import('../../dist/lib/index.js');
@@ -58,20 +62,26 @@ export async function run(args) {
 
 	const report = {
 		benchmark: 'startup',
-		command: `npm run bench -- startup --rounds ${rounds}`,
+		command: ['npm run bench -- startup', ...args].join(' '),
 		date: new Date().toISOString(),
 		processor: cpus()[0].model,
 		node: process.version,
-		milliseconds: Object.fromEntries(Object.entries(times).map(([name, all]) => [name, median(all)])),
+		rounds,
+		milliseconds: Object.fromEntries(Object.entries(times).map(([name, all]) => [name, spread(all)])),
 	};
-	if (values.json) {
-		console.log(JSON.stringify(report));
-		return;
-	}
+	if (values.out !== undefined) writeFileSync(values.out, `${JSON.stringify(report, null, '\t')}\n`);
+	console.log(values.json ? JSON.stringify(report) : table(report));
+}
 
-	console.log(`${report.command}   ${report.date}\n${report.processor}, Node ${report.node}\n`);
-	console.log(`--help                            ${report.milliseconds.help.toFixed(0)} ms (median of ${rounds})`);
-	console.log(
-		`first training step, preset nano  ${report.milliseconds.firstStep.toFixed(0)} ms after the start of the process`,
-	);
+/** The report as lines. */
+export function table({command, date, processor, node, rounds, milliseconds: {help, firstStep}}) {
+	const row = (name, {median: middle, lowest, highest}) =>
+		`${name.padEnd(34)}${middle.toFixed(0).padStart(6)} ms   ${lowest.toFixed(0)} – ${highest.toFixed(0)}`;
+	return [
+		`${command}   ${date}`,
+		`${processor}, Node ${node}; medians of ${rounds}`,
+		'',
+		row('--help', help),
+		row('first training step, preset nano', firstStep),
+	].join('\n');
 }

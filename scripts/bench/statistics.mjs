@@ -11,3 +11,8 @@ export function summarize(rounds) {
 	const medians = rounds.map(median);
 	return {median: median(medians), lowest: Math.min(...medians), highest: Math.max(...medians)};
 }
+
+/** Median, lowest and highest of single measurements. */
+export function spread(values) {
+	return {median: median(values), lowest: Math.min(...values), highest: Math.max(...values)};
+}

@@ -86,3 +86,5 @@ function drawReport(file) {
 	const report = JSON.parse(readFileSync(file, 'utf8'));
 	writeFileSync(file.replace(/(\.json)?$/, '.svg'), chart(report));
 }
+
+export {table};

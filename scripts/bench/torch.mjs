@@ -97,3 +97,5 @@ export async function run(args) {
 	if (out !== undefined) writeFileSync(out, `${JSON.stringify(report, null, '\t')}\n`);
 	console.log(json ? JSON.stringify(report) : table(report));
 }
+
+export {table};

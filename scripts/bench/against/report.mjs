@@ -17,9 +17,10 @@ export function startProgress() {
 export async function describeRun(benchmark, command) {
 	const {listDevices} = await import('../../../dist/lib/index.js');
 	const {name: processor, details} = (await listDevices())[0];
+	const {DLLM_CPU} = process.env;
 	return {
 		benchmark,
-		command,
+		command: DLLM_CPU ? `DLLM_CPU=${DLLM_CPU} ${command}` : command,
 		date: new Date().toISOString(),
 		device: {processor, instructionSet: details.path, threads: details.threads, system: `${os.type()} ${os.release()}`},
 		node: process.version,
