@@ -1,0 +1,44 @@
+# The emulated GPU, for the native tests: the CUDA sources compiled by the host compiler, the emulation that they run on,
+# and its own tests.
+set(emulated test/native/emulated)
+file(GLOB emulated_sources CONFIGURE_DEPENDS ${emulated}/*.cpp)
+list(FILTER emulated_sources EXCLUDE REGEX "/(context_switch|sanitizer|symbol_name)_[a-z0-9_]+\\.cpp$")
+
+if(CMAKE_SYSTEM_NAME STREQUAL "Linux" AND processor MATCHES "^(x86_64|amd64|AMD64)$")
+    list(APPEND emulated_sources ${emulated}/context_switch_x86_64.cpp)
+else()
+    list(APPEND emulated_sources ${emulated}/context_switch_ucontext.cpp)
+endif()
+if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+    list(APPEND emulated_sources ${emulated}/symbol_name_elf.cpp)
+else()
+    list(APPEND emulated_sources ${emulated}/symbol_name_none.cpp)
+endif()
+if(DLLM_SANITIZE MATCHES "(address|thread)")
+    list(APPEND emulated_sources ${emulated}/sanitizer_${CMAKE_MATCH_1}.cpp)
+else()
+    list(APPEND emulated_sources ${emulated}/sanitizer_none.cpp)
+endif()
+
+add_library(dllm_emulated OBJECT ${emulated_sources})
+target_include_directories(dllm_emulated PUBLIC ${emulated}/include PRIVATE test/native)
+target_link_libraries(dllm_emulated PUBLIC dllm_core ${CMAKE_DL_LIBS})
+target_link_libraries(dllm_tests PRIVATE dllm_emulated)
+
+# A C++ source around each CUDA source, since the CUDA module compiles the same files as CUDA. The module's own entry is
+# no part of this. A static library, so that only what a test uses is linked.
+file(GLOB cuda_sources CONFIGURE_DEPENDS native/cuda/*.cu)
+list(FILTER cuda_sources EXCLUDE REGEX "/module\\.cu$")
+set(wrappers "")
+foreach(source IN LISTS cuda_sources)
+    get_filename_component(name "${source}" NAME_WE)
+    file(CONFIGURE OUTPUT "${CMAKE_BINARY_DIR}/emulated/${name}.cpp" CONTENT "#include \"${source}\"\n")
+    list(APPEND wrappers "${CMAKE_BINARY_DIR}/emulated/${name}.cpp")
+endforeach()
+if(wrappers)
+    add_library(dllm_emulated_cuda STATIC ${wrappers})
+    target_include_directories(dllm_emulated_cuda PRIVATE ${emulated}/include)
+    target_compile_options(dllm_emulated_cuda PRIVATE -Wno-unknown-pragmas)   # those for nvcc, such as unroll
+    target_link_libraries(dllm_emulated_cuda PUBLIC dllm_core)
+    target_link_libraries(dllm_tests PRIVATE dllm_emulated_cuda)
+endif()

@@ -1,0 +1,58 @@
+// The one emulated device: its lock, its state, and the frame around every call of its runtime.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include "emulated.h"
+
+#include <mutex>
+#include <string>
+#include <unordered_set>
+
+namespace dllm::emulated {
+
+struct Device {
+    std::recursive_mutex mutex;
+    cudaError_t error = cudaSuccess;  // after a failed kernel: of every call
+    std::string found_late;           // a fault found where nothing may be thrown; the next launch throws it
+    Order order = Order::ascending;
+    uint64_t random = 0;
+    size_t memory_bytes = size_t(16) << 30;
+    int count = 1;
+    int64_t launches = 0;
+    int64_t until_failed_launch = 0;  // 0: none is planted
+    int64_t until_failed_allocation = 0;
+};
+
+Device& device();
+
+// What cudaGetLastError of this thread will return.
+void remember_error(cudaError_t error);
+
+// A call of the runtime: under the lock, refused without a device and after a failed kernel.
+template <class Body>
+cudaError_t runtime_call(Body&& body) {
+    const std::lock_guard lock(device().mutex);
+    cudaError_t error = device().error;
+    if (device().count == 0) error = cudaErrorNoDevice;
+    if (error == cudaSuccess) error = body();
+    if (error != cudaSuccess) remember_error(error);
+    return error;
+}
+
+// Counts a kernel or a matrix product; false if it must not run, because one failed before or this one is to fail.
+bool begin_launch();
+
+// What the runtime hands out by pointer; knows which ones live.
+class Handle {
+public:
+    Handle() { live().insert(this); }
+    ~Handle() { live().erase(this); }
+    Handle(const Handle&) = delete;
+    Handle& operator=(const Handle&) = delete;
+
+    static bool is_live(const Handle* handle) { return live().contains(handle); }
+    static std::unordered_set<const Handle*>& live();
+};
+
+}  // namespace dllm::emulated

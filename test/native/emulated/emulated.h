@@ -1,0 +1,43 @@
+// The controls of the emulated GPU: order of its threads, planted failures, accounts. A test that changes anything here
+// calls reset() before and after.
+//
+// Kernels run in the call that launches them (or launches their graph). A fault in one is thrown from that call.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+
+namespace dllm::emulated {
+
+// What a kernel may not do. The message names kernel, block, thread, and what happened.
+class Fault : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
+// The order in which blocks, the warps of a block and the lanes of a warp run between two barriers. A kernel without
+// races gives the same result in all; a missing barrier shows in at least one.
+enum class Order { ascending, descending, shuffled };
+void set_order(Order order, uint64_t seed = 0);
+
+// The n-th allocation from now (1: the next) of device or pinned host memory fails once, for lack of memory.
+void fail_allocation(int64_t n);
+// The n-th kernel or matrix product from now (1: the next) does nothing, and every call after it returns
+// cudaErrorIllegalAddress until reset().
+void fail_launch(int64_t n);
+// The device's memory in bytes, 16 GB at first: what allocations are refused beyond, and what cudaMemGetInfo tells.
+void set_device_memory(size_t bytes);
+// 1 at first; with 0 every call returns cudaErrorNoDevice.
+void set_device_count(int count);
+
+int64_t allocation_count();  // calls that allocated device or pinned host memory, since the program started
+int64_t launch_count();      // kernels and matrix products that ran, since the program started
+size_t live_bytes();         // of device memory
+int64_t live_allocations();  // of device and pinned host memory
+int64_t live_handles();      // streams, events, graphs, cuBLASLt handles and descriptors
+
+// Ascending order, nothing planted, no error, 16 GB. What is allocated stays.
+void reset();
+
+}  // namespace dllm::emulated
