@@ -46,6 +46,12 @@ TrainConfig train_config(const Run& run) {
     return config;
 }
 
+// A step's sequences are worked on in equal parts; here they divide evenly.
+int64_t rows_of_a_pass(const Run& run) {
+    const int64_t rows = run.batch * run.model.context, limit = make_cpu_backend()->rows_per_pass();
+    return rows / ((rows + limit - 1) / limit);
+}
+
 Dataset random_tokens(const Run& run) {
     std::vector<int32_t> tokens(size_t(64 * run.model.context));
     for (size_t i = 0; i < tokens.size(); i++)
@@ -78,8 +84,7 @@ int main(int count, char** arguments) {
         const Run run = parse(count, arguments);
         const auto counts = std::make_shared<OpCounts>();
         const auto model = std::make_shared<Model>(
-            std::make_unique<TimedBackend>(make_cpu_backend(), counts, run.batch * run.model.context),
-            run.model.config(), 1);
+            std::make_unique<TimedBackend>(make_cpu_backend(), counts, rows_of_a_pass(run)), run.model.config(), 1);
         Trainer trainer(model, train_config(run));
         const Dataset dataset = random_tokens(run);
         for (int warmup = 0; warmup < 2; warmup++) trainer.step(dataset);
