@@ -33,7 +33,7 @@ const gates = [
 		applies: file => file.startsWith('native/') && file !== 'native/rng.h',
 	},
 	{
-		name: 'no macros but CUDA_CHECK, those of test.h, the host/device qualifier of rng.h and the emulation's twins of CUDA's qualifiers',
+		name: 'no macros but CUDA_CHECK, those of test.h, the host/device qualifier of rng.h and the qualifiers of the emulated GPU',
 		pattern: /^\s*#\s*define\b(?!\s+CUDA_CHECK\b)/,
 		applies: file =>
 			!['native/rng.h', 'test/native/test.h', 'test/native/emulated/include/qualifiers.h'].includes(file),

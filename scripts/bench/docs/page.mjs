@@ -19,12 +19,17 @@ function readReports() {
 	);
 }
 
+/** Where the report was written is of no interest to who repeats it. */
+function withoutOutput(command) {
+	return command.replace(/ --out \S+/, '');
+}
+
 function headlineTable(reports) {
 	return [
 		'| what | result | rounds between | command |',
 		'|---|---|---|---|',
 		...headlines(reports).map(
-			({what, result, spread, command}) => `| ${what} | ${result} | ${spread} | \`${command}\` |`,
+			({what, result, spread, command}) => `| ${what} | ${result} | ${spread} | \`${withoutOutput(command)}\` |`,
 		),
 	];
 }
