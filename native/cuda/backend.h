@@ -1,0 +1,80 @@
+// The CUDA backend: checks shapes, launches our kernels and cuBLASLt on the model's stream. Files mirror native/cpu.
+#pragma once
+
+#include "../backend.h"
+#include "context.h"
+#include "matmul_plans.h"
+
+#include <limits>
+
+namespace dllm::cuda {
+
+class CudaBackend final : public Backend {
+public:
+    // compute is f32 (no TF32) or bf16. Throws ERR_DEVICE, ERR_OUT_OF_MEMORY.
+    CudaBackend(int device, DType compute) : compute_(compute), context_(device), plans_(context_) {}
+
+    const char* name() const override { return compute_ == DType::bf16 ? "cuda bfloat16" : "cuda float32"; }
+    DType compute_dtype() const override { return compute_; }
+    int64_t rows_per_pass() const override { return std::numeric_limits<int64_t>::max(); }
+
+    void* allocate(size_t bytes) override;
+    void release(void* data) override;
+    void upload(Tensor out, const void* host) override;
+    void download(void* host, Tensor x) override;
+    void zero(Tensor out) override;
+    void copy(Tensor out, Tensor x) override;
+
+    void embedding_forward(Tensor out, Tensor tokens, Tensor positions, Tensor token_table,
+                           Tensor position_table) override;
+    void embedding_backward(Tensor dtoken_table, Tensor dposition_table, Tensor dout, Tensor tokens,
+                            Tensor positions) override;
+
+    void layer_norm_forward(Tensor out, Tensor mean, Tensor rstd, Tensor x, Tensor weight, Tensor bias,
+                            float eps) override;
+    void layer_norm_backward(Tensor dx, Tensor dweight, Tensor dbias, Tensor dout, Tensor x, Tensor weight, Tensor mean,
+                             Tensor rstd) override;
+    void rms_norm_forward(Tensor out, Tensor rstd, Tensor x, Tensor weight, float eps) override;
+    void rms_norm_backward(Tensor dx, Tensor dweight, Tensor dout, Tensor x, Tensor weight, Tensor rstd) override;
+
+    void matmul_forward(Tensor out, Tensor x, Tensor weight, Tensor bias, Tensor residual,
+                        WeightLayout layout) override;
+    void matmul_backward_input(Tensor dx, Tensor dout, Tensor weight, WeightLayout layout) override;
+    void matmul_backward_weight(Tensor dweight, Tensor dbias, Tensor x, Tensor dout, WeightLayout layout) override;
+
+    void activation_forward(Tensor out, Tensor x, Activation kind) override;
+    void activation_backward(Tensor dx, Tensor dout, Tensor x, Activation kind) override;
+
+    void query_key_forward(Tensor qkv, Tensor rstd, Tensor positions, Tensor rotary_table,
+                           const HeadShape& shape) override;
+    void query_key_backward(Tensor dqkv, Tensor qkv, Tensor rstd, Tensor positions, Tensor rotary_table,
+                            const HeadShape& shape) override;
+
+    void attention_forward(Tensor out, Tensor log_sum_exp, Tensor q, Tensor k, Tensor v,
+                           const AttentionShape& shape) override;
+    void attention_backward(Tensor dq, Tensor dk, Tensor dv, Tensor dout, Tensor q, Tensor k, Tensor v, Tensor out,
+                            Tensor log_sum_exp, const AttentionShape& shape) override;
+
+    void dropout(Tensor out, Tensor x, Tensor residual, const DropoutDraw& draw) override;
+    void gather_rows(Tensor out, Tensor x, Tensor rows) override;
+    void scatter_rows(Tensor dx, Tensor dout, Tensor rows) override;
+    void cross_entropy(Tensor loss, Tensor logits, Tensor targets, Tensor weights) override;
+
+    void global_norm(Tensor out, Tensor x) override;
+    void adamw(Tensor weights, Tensor first_moment, Tensor second_moment, Tensor gradients, Tensor gradient_norm,
+               const AdamWStep& step) override;
+    void adamw_rounding(Tensor rounded, Tensor weights, Tensor first_moment, Tensor second_moment, Tensor gradients,
+                        Tensor gradient_norm, const AdamWStep& step) override;
+    void moving_average(Tensor out, Tensor x, float rest) override;
+
+    void predict_tokens(Tensor tokens, Tensor confidence, Tensor logits, const DrawKey* draws,
+                        const PredictOptions& options) override;
+
+private:
+    DType compute_;
+    Context context_;
+    MatmulPlans plans_;
+    Scratch scratch_{context_};
+};
+
+}  // namespace dllm::cuda

@@ -1,0 +1,126 @@
+// Context: see context.h.
+#include "context.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace dllm::cuda {
+
+void check(cudaError_t status, const char* call) {
+    if (status == cudaSuccess) return;
+    (void)cudaGetLastError();  // forgets it, unless CUDA keeps it
+    fail(ErrorCode::device,
+         std::string(call) + " failed: " + cudaGetErrorString(status) + " (" + cudaGetErrorName(status) + ")");
+}
+
+void check(cublasStatus_t status, const char* call) {
+    if (status == CUBLAS_STATUS_SUCCESS) return;
+    fail(ErrorCode::device, std::string(call) + " failed: " + cublasLtGetStatusName(status));
+}
+
+namespace {
+
+[[noreturn]] void out_of_memory(const char* kind, size_t bytes) {
+    (void)cudaGetLastError();
+    size_t free = 0, total = 0;
+    check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+    fail(ErrorCode::out_of_memory, "cannot allocate " + std::to_string(bytes) + " bytes of " + kind + "; " +
+                                       std::to_string(free) + " of the device's " + std::to_string(total) +
+                                       " bytes are free");
+}
+
+}  // namespace
+
+StagingRing::~StagingRing() {
+    for (const cudaEvent_t event : free_)
+        if (event != nullptr) cudaEventDestroy(event);
+    if (memory_ != nullptr) cudaFreeHost(memory_);
+}
+
+void StagingRing::open() {
+    constexpr size_t BYTES = SLOTS * SLOT_BYTES;
+    const cudaError_t status = cudaMallocHost(&memory_, BYTES);
+    if (status == cudaErrorMemoryAllocation) out_of_memory("pinned host memory", BYTES);
+    check(status, "cudaMallocHost");
+    for (cudaEvent_t& event : free_) check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreate");
+}
+
+void StagingRing::upload(void* to, const void* host, size_t bytes, cudaStream_t stream) {
+    for (size_t done = 0; done < bytes; done += SLOT_BYTES) {
+        const size_t part = std::min(SLOT_BYTES, bytes - done);
+        std::byte* slot = static_cast<std::byte*>(memory_) + size_t(next_) * SLOT_BYTES;
+        check(cudaEventSynchronize(free_[next_]), "cudaEventSynchronize");
+        std::memcpy(slot, static_cast<const std::byte*>(host) + done, part);
+        check(cudaMemcpyAsync(static_cast<std::byte*>(to) + done, slot, part, cudaMemcpyHostToDevice, stream),
+              "cudaMemcpyAsync");
+        check(cudaEventRecord(free_[next_], stream), "cudaEventRecord");
+        next_ = (next_ + 1) % SLOTS;
+    }
+}
+
+Context::Context(int device) : device_(device) {
+    try {
+        check(cudaSetDevice(device), "cudaSetDevice");
+        check(cudaDeviceGetAttribute(&multiprocessors_, cudaDevAttrMultiProcessorCount, device),
+              "cudaDeviceGetAttribute");
+        check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate");
+        check(cublasLtCreate(&cublas_), "cublasLtCreate");
+        workspace_ = allocate(WORKSPACE_BYTES);
+        staging_.open();
+    } catch (...) {
+        close();
+        throw;
+    }
+}
+
+Context::~Context() { close(); }
+
+void Context::close() {
+    cudaSetDevice(device_);
+    if (stream_ != nullptr) cudaStreamSynchronize(stream_);
+    if (workspace_ != nullptr) cudaFree(workspace_);
+    if (cublas_ != nullptr) cublasLtDestroy(cublas_);
+    if (stream_ != nullptr) cudaStreamDestroy(stream_);
+}
+
+cudaStream_t Context::stream() const {
+    check(cudaSetDevice(device_), "cudaSetDevice");
+    return stream_;
+}
+
+void* Context::allocate(size_t bytes) {
+    check(cudaSetDevice(device_), "cudaSetDevice");
+    void* data = nullptr;
+    const cudaError_t status = cudaMalloc(&data, std::max<size_t>(bytes, 1));
+    if (status == cudaErrorMemoryAllocation) out_of_memory("device memory", bytes);
+    check(status, "cudaMalloc");
+    return data;
+}
+
+void Context::release(void* data) {
+    check(cudaSetDevice(device_), "cudaSetDevice");
+    check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
+    check(cudaFree(data), "cudaFree");
+}
+
+void Context::upload(void* to, const void* host, size_t bytes) { staging_.upload(to, host, bytes, stream()); }
+
+void Context::download(void* host, const void* from, size_t bytes) {
+    check(cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, stream()), "cudaMemcpyAsync");
+    check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
+}
+
+Scratch::~Scratch() {
+    if (data_ != nullptr) cudaFree(data_);
+}
+
+void* Scratch::get(size_t bytes) {
+    if (bytes <= bytes_) return data_;
+    if (data_ != nullptr) context_.release(data_);
+    data_ = nullptr, bytes_ = 0;
+    data_ = context_.allocate(bytes);
+    bytes_ = bytes;
+    return data_;
+}
+
+}  // namespace dllm::cuda

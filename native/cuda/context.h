@@ -1,0 +1,93 @@
+// What one model owns on a GPU: its device, its stream, its cuBLASLt handle and staging memory. Used by one thread at a
+// time.
+#pragma once
+
+#include "../error.h"
+
+#include <cublasLt.h>
+#include <cuda_runtime.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace dllm::cuda {
+
+// Throws ERR_DEVICE that names the call. An error that CUDA keeps (a faulting kernel) stays until the process ends.
+void check(cudaError_t status, const char* call);
+void check(cublasStatus_t status, const char* call);
+
+// Pinned host memory in a ring: a copy to the device reads a slot while the next one is filled.
+class StagingRing {
+public:
+    StagingRing() = default;
+    ~StagingRing();
+    StagingRing(const StagingRing&) = delete;
+    StagingRing& operator=(const StagingRing&) = delete;
+
+    void open();
+    // Enqueues a copy of host bytes, which may change as soon as this returns.
+    void upload(void* to, const void* host, size_t bytes, cudaStream_t stream);
+
+private:
+    static constexpr int SLOTS = 4;
+    static constexpr size_t SLOT_BYTES = size_t(1) << 20;
+
+    void* memory_ = nullptr;
+    cudaEvent_t free_[SLOTS] = {};  // recorded when the slot's last copy has been enqueued
+    int next_ = 0;
+};
+
+class Context {
+public:
+    // Throws ERR_DEVICE, ERR_OUT_OF_MEMORY.
+    explicit Context(int device);
+    ~Context();
+    Context(const Context&) = delete;
+    Context& operator=(const Context&) = delete;
+
+    // Makes the device current on the calling thread.
+    cudaStream_t stream() const;
+    cublasLtHandle_t cublas() const { return cublas_; }
+    void* workspace() const { return workspace_; }
+    int multiprocessors() const { return multiprocessors_; }
+
+    // Throws ERR_OUT_OF_MEMORY with the bytes asked for and free.
+    void* allocate(size_t bytes);
+    // Waits for the work that may still use it.
+    void release(void* data);
+    void upload(void* to, const void* host, size_t bytes);
+    // Waits for everything enqueued so far.
+    void download(void* host, const void* from, size_t bytes);
+
+    static constexpr size_t WORKSPACE_BYTES = size_t(32) << 20;
+
+private:
+    void close();
+
+    int device_;
+    int multiprocessors_ = 0;
+    cudaStream_t stream_ = nullptr;
+    cublasLtHandle_t cublas_ = nullptr;
+    void* workspace_ = nullptr;
+    StagingRing staging_;
+};
+
+// Working memory of ops: one buffer, kept and grown, since the same shapes come back every step.
+class Scratch {
+public:
+    explicit Scratch(Context& context) : context_(context) {}
+    ~Scratch();
+    Scratch(const Scratch&) = delete;
+    Scratch& operator=(const Scratch&) = delete;
+
+    // At least this many bytes, valid until the next call.
+    void* get(size_t bytes);
+
+private:
+    Context& context_;
+    void* data_ = nullptr;
+    size_t bytes_ = 0;
+};
+
+}  // namespace dllm::cuda
