@@ -1,4 +1,6 @@
-// Runs the native tests: all, or those whose name contains one of the arguments. The last line printed is the count.
+// Runs the native tests: all, or those whose name contains one of the arguments, and not what follows --without. The
+// last line printed is the count.
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <exception>
@@ -39,18 +41,22 @@ Outcome run(const test::Case& entry) {
     return Outcome::failed;
 }
 
-bool matches(const test::Case& entry, const std::vector<std::string_view>& filters) {
-    if (filters.empty()) return true;
-    for (const std::string_view filter : filters) {
-        if (std::string_view(entry.name).find(filter) != std::string_view::npos) return true;
-    }
-    return false;
-}
+struct Selection {
+    std::vector<std::string_view> parts;  // of names; none: every name
+    std::string_view without;             // empty: nothing is left out
 
-int run_all(const std::vector<std::string_view>& filters) {
+    bool has(std::string_view name) const {
+        if (!without.empty() && name.find(without) != std::string_view::npos) return false;
+        return parts.empty() || std::any_of(parts.begin(), parts.end(), [&](std::string_view part) {
+                   return name.find(part) != std::string_view::npos;
+               });
+    }
+};
+
+int run_all(const Selection& selection) {
     int passed = 0, failed = 0, skipped = 0;
     for (const test::Case& entry : test::cases()) {
-        if (!matches(entry, filters)) continue;
+        if (!selection.has(entry.name)) continue;
         switch (run(entry)) {
             case Outcome::passed: passed++; break;
             case Outcome::failed: failed++; break;
@@ -68,7 +74,7 @@ int run_all(const std::vector<std::string_view>& filters) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    std::vector<std::string_view> filters;
+    Selection selection;
     for (int i = 1; i < argc; i++) {
         const std::string_view argument = argv[i];
         if (argument == "--list") {
@@ -79,11 +85,15 @@ int main(int argc, char** argv) {
             for (const std::string& path : usable_paths()) std::printf("%s\n", path.c_str());
             return 0;
         }
+        if (argument == "--without" && i + 1 < argc) {
+            selection.without = argv[++i];
+            continue;
+        }
         if (argument.starts_with("-")) {
-            std::fprintf(stderr, "usage: dllm_tests [--list | --paths | part of a test's name ...]\n");
+            std::fprintf(stderr, "usage: dllm_tests [--list | --paths | [--without PART] part of a test's name ...]\n");
             return 2;
         }
-        filters.push_back(argument);
+        selection.parts.push_back(argument);
     }
-    return run_all(filters);
+    return run_all(selection);
 }
