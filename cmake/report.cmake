@@ -7,6 +7,6 @@ else()
     set(cuda "off")
 endif()
 
-message(STATUS "dllm-native: compiler ${compiler}, CPU paths ${cpu_paths}, CUDA: ${cuda} (${DLLM_CUDA_REASON})")
+message(STATUS "dllm-native: compiler ${compiler}, CPU paths ${cpu_paths}, bfloat16 by ${DLLM_CPU_BFLOAT16}, CUDA: ${cuda} (${DLLM_CUDA_REASON})")
 file(WRITE "${CMAKE_BINARY_DIR}/build-facts.txt"
     "compiler=${compiler}\ncpuPaths=${cpu_paths}\ncuda=${cuda}\ncudaReason=${DLLM_CUDA_REASON}\n")

@@ -18,7 +18,7 @@ import {emaPath} from './trainer-state.js';
 type DeviceOptions = {
 	/** @default 'auto', the best usable device */
 	readonly device?: DeviceName;
-	/** @default 'float32' */
+	/** What matrix products are computed in; weights are float32 in either case. @default 'float32' */
 	readonly dtype?: DType;
 };
 
@@ -65,6 +65,7 @@ export class Model {
 	readonly config: ResolvedModelConfig;
 	/** The device in use, such as 'cpu'. */
 	readonly device: string;
+	/** What matrix products are computed in. */
 	readonly dtype: DType;
 	/** Undefined when the checkpoint has none and none was given. */
 	readonly tokenizer: Tokenizer | undefined;
@@ -116,8 +117,10 @@ export class Model {
 		}
 
 		const device = await chooseDevice(deviceName);
-		const dtype = checkDType(dtypeName, device);
-		const native = await nativeCall(() => loadNative().createModel(toNativeModelConfig(resolved), device, {seed}));
+		const dtype = checkDType(dtypeName);
+		const native = await nativeCall(() =>
+			loadNative().createModel(toNativeModelConfig(resolved), device, dtype, {seed}),
+		);
 		return new Model(native, {config: resolved, source: {}, tokenizer}, device, dtype);
 	}
 
@@ -133,12 +136,12 @@ export class Model {
 		const {device: deviceName = 'auto', dtype: dtypeName = 'float32', maskTokenId, ema = true} = options;
 		checkBoolean('ema', ema);
 		const device = await chooseDevice(deviceName);
-		const dtype = checkDType(dtypeName, device);
+		const dtype = checkDType(dtypeName);
 		const folder = await resolveCheckpoint(source);
 		const {weightsPath, ...checkpoint} = await readCheckpoint(folder, maskTokenId);
 		const path = ema && (await exists(emaPath(folder))) ? emaPath(folder) : weightsPath;
 		const config = toNativeModelConfig(checkpoint.config);
-		const native = await nativeCall(() => loadNative().createModel(config, device, {path}));
+		const native = await nativeCall(() => loadNative().createModel(config, device, dtype, {path}));
 		return new Model(native, checkpoint, device, dtype);
 	}
 

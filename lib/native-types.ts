@@ -184,7 +184,7 @@ export type NativeDevice = {
 	readonly reason: string | null;
 	/** Bytes of memory, or null when unknown. */
 	readonly memory: number | null;
-	/** For the CPU: the instruction-set path and the number of threads. */
+	/** For the CPU: the instruction-set path, what multiplies in bfloat16, and the number of threads. */
 	readonly details: Readonly<Record<string, string | number>>;
 };
 
@@ -194,7 +194,12 @@ export type NativeModule = {
 	/** Bytes of native tensor memory held by this process; for tests. */
 	allocatedBytes(): number;
 	/** Random weights from the seed, or weights read from a .safetensors file. Resolves after the work is done. */
-	createModel(config: NativeModelConfig, device: string, source: {seed: number} | {path: string}): Promise<NativeModel>;
+	createModel(
+		config: NativeModelConfig,
+		device: string,
+		dtype: 'float32' | 'bfloat16',
+		source: {seed: number} | {path: string},
+	): Promise<NativeModel>;
 	createTrainer(model: NativeModel, config: NativeTrainConfig): Promise<NativeTrainer>;
 	createSampler(
 		model: NativeModel,

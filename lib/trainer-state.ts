@@ -5,12 +5,15 @@ import {z} from 'zod';
 import {emaFile, toJson, weightsFile} from './checkpoint.js';
 import {check} from './config/check.js';
 import {trainSchema} from './config/train.js';
+import {dtypes} from './devices.js';
 import {CheckpointError} from './errors.js';
 import {exists, readJsonFile} from './files.js';
 
 const schema = z.strictObject({
 	formatVersion: z.literal(1),
 	completedSteps: z.int().min(0),
+	/** What the run's matrix products are computed in. */
+	dtype: z.enum(dtypes).default('float32'),
 	/** The run's config, every key filled in. */
 	train: trainSchema,
 	/** The validation bound of this step, in nats per token, if it was measured. */

@@ -42,7 +42,7 @@ export type EvaluateOptions = {
 export type ResumeOptions = {
 	/** @default 'auto', the best usable device */
 	readonly device?: DeviceName;
-	/** @default 'float32' */
+	/** @default that of the saved run */
 	readonly dtype?: DType;
 	/**
 	 * Keys of the run's config to change, such as more `steps`; the continued run is then another one. Of the objective, keys

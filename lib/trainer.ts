@@ -69,7 +69,7 @@ export class Trainer {
 		const checkpoint = await resolveCheckpoint(folder);
 		const state = await readTrainerState(checkpoint);
 		const {completedSteps, train, evaluation, earlyStopping, nonFiniteSteps} = state;
-		const model = await Model.load(checkpoint, {device, dtype, ema: false});
+		const model = await Model.load(checkpoint, {device, dtype: dtype ?? state.dtype, ema: false});
 		try {
 			const trainer = new Trainer(model, changeConfig(train, config));
 			await trainer.#exclusive(native => loadTrainer(native, checkpoint, state, trainer.config));
@@ -216,7 +216,9 @@ export class Trainer {
 					await fillWithModel(model, folder);
 					const {state: earlyStopping} = this.#earlyStopping;
 					const nonFiniteSteps = this.#nonFiniteSteps;
-					await saveTrainer(native, folder, {completedSteps, train: config, evaluation, earlyStopping, nonFiniteSteps});
+					const {dtype} = model;
+					const state = {completedSteps, dtype, train: config, evaluation, earlyStopping, nonFiniteSteps};
+					await saveTrainer(native, folder, state);
 				},
 			});
 		});

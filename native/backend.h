@@ -177,7 +177,10 @@ public:
                                 const PredictOptions& options) = 0;
 };
 
-// The CPU backend. Its instruction-set path is chosen once per process; DLLM_CPU forces one.
-std::unique_ptr<Backend> make_cpu_backend();
+// The CPU backend. Its instruction-set path is chosen once per process; DLLM_CPU forces one. With bf16, the operands of
+// matrix products are rounded to bfloat16 (to nearest even) while they are packed, and their sums are float32;
+// everything else, and all storage, is float32. Which instructions do it is chosen once per process; DLLM_CPU_BFLOAT16
+// forces one.
+std::unique_ptr<Backend> make_cpu_backend(DType products = DType::f32);
 
 }  // namespace dllm

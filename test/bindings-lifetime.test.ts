@@ -153,14 +153,14 @@ test.serial('frees its memory when disposed', async t => {
 	await model.disposed();
 	t.is(native.allocatedBytes(), before);
 
-	await t.throwsAsync(native.createModel({...small, layers: 0}, 'cpu', {seed: 1}));
+	await t.throwsAsync(native.createModel({...small, layers: 0}, 'cpu', 'float32', {seed: 1}));
 	t.is(native.allocatedBytes(), before);
 });
 
 test.serial('frees what is garbage-collected without disposal', t => {
 	const {status, stderr} = runProcess(
 		`${prelude}async function use() {
-			const model = await native.createModel(small, 'cpu', {seed: 1});
+			const model = await native.createModel(small, 'cpu', 'float32', {seed: 1});
 			const {batchSize, contextLength, ...rest} = slowTraining;
 			const trainer = await native.createTrainer(model, {...rest, batchSize: 2, contextLength: 16});
 			await trainer.step(dataset); // the trainer alone keeps the model
@@ -182,7 +182,7 @@ test.serial('lets the garbage collector know how much memory a model holds', t =
 	const {status, stdout, stderr} = runProcess(`${prelude}
 		let most = 0;
 		for (let i = 0; i < 25; i++) {
-			const {parameterCount} = await native.createModel(large, 'cpu', {seed: 1});
+			const {parameterCount} = await native.createModel(large, 'cpu', 'float32', {seed: 1});
 			most = Math.max(most, native.allocatedBytes() / (4 * parameterCount));
 		}
 		console.log(most);`);
@@ -191,17 +191,18 @@ test.serial('lets the garbage collector know how much memory a model holds', t =
 });
 
 test.serial('lets the process end with an idle model, and keeps it alive for a promise', t => {
-	const idle = runProcess(`${prelude}globalThis.model = await native.createModel(small, 'cpu', {seed: 1});
+	const idle = runProcess(`${prelude}globalThis.model = await native.createModel(small, 'cpu', 'float32', {seed: 1});
 		globalThis.never = model.disposed();`);
 	t.is(idle.status, 0, idle.stderr);
-	const busy = runProcess(`${prelude}const model = await native.createModel(large, 'cpu', {seed: 1});
+	const busy = runProcess(`${prelude}const model = await native.createModel(large, 'cpu', 'float32', {seed: 1});
 		native.createTrainer(model, slowTraining).then(trainer => trainer.step(dataset)).then(() => console.log('stepped'));`);
 	t.is(busy.stdout, 'stepped\n', busy.stderr);
 	t.is(busy.status, 0, busy.stderr);
 });
 
 test.serial('survives process.exit() in the middle of a step', t => {
-	const {status, stderr} = runProcess(`${prelude}const model = await native.createModel(large, 'cpu', {seed: 1});
+	const {status, stderr} =
+		runProcess(`${prelude}const model = await native.createModel(large, 'cpu', 'float32', {seed: 1});
 		const trainer = await native.createTrainer(model, slowTraining);
 		for (let i = 0; i < 3; i++) trainer.step(dataset);
 		setTimeout(() => process.exit(7), 5);`);
@@ -213,7 +214,7 @@ test.serial('runs in worker threads and survives their termination in the middle
 	const model = await createModel(t);
 	for (let i = 0; i < 3; i++) {
 		const worker = await startWorker(`
-			const model = await native.createModel(large, 'cpu', {seed: 1});
+			const model = await native.createModel(large, 'cpu', 'float32', {seed: 1});
 			const trainer = await native.createTrainer(model, slowTraining);
 			for (;;) {
 				const step = trainer.step(dataset);
@@ -225,7 +226,9 @@ test.serial('runs in worker threads and survives their termination in the middle
 		t.is(await outcome(model.forward(batch)), 'done');
 	}
 
-	const leaving = await startWorker(`globalThis.model = await native.createModel(small, 'cpu', {seed: 1}); ready();`);
+	const leaving = await startWorker(
+		`globalThis.model = await native.createModel(small, 'cpu', 'float32', {seed: 1}); ready();`,
+	);
 	await new Promise(resolve => leaving.once('exit', resolve));
 	model.dispose();
 	await model.disposed();
@@ -234,7 +237,7 @@ test.serial('runs in worker threads and survives their termination in the middle
 
 test.serial('stays loaded when only a worker used it', t => {
 	const source = `import(${loader}).then(async ({loadNative}) => {
-		const model = await loadNative().createModel(${JSON.stringify(small)}, 'cpu', {seed: 1});
+		const model = await loadNative().createModel(${JSON.stringify(small)}, 'cpu', 'float32', {seed: 1});
 		await model.parameter(model.parameters()[0].name);
 	})`;
 	const {status, stderr} = runProcess(`

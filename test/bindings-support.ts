@@ -77,7 +77,7 @@ export const batch: NativeBatch = {
 };
 
 export async function createModel(t: ExecutionContext, config = small): Promise<NativeModel> {
-	const model = await native.createModel(config, 'cpu', {seed: 1});
+	const model = await native.createModel(config, 'cpu', 'float32', {seed: 1});
 	t.teardown(async () => {
 		model.dispose();
 		await model.disposed();

@@ -137,7 +137,7 @@ test.serial('computes: shapes, gradients, steps, samples and files', async t => 
 	const folder = makeFolder(t);
 	await model.save(path.join(folder, 'model.safetensors'));
 	await trainer.save(path.join(folder, 'trainer.safetensors'));
-	const copy = await native.createModel(small, 'cpu', {path: path.join(folder, 'model.safetensors')});
+	const copy = await native.createModel(small, 'cpu', 'float32', {path: path.join(folder, 'model.safetensors')});
 	const resumed = await native.createTrainer(copy, training);
 	await resumed.load(path.join(folder, 'trainer.safetensors'));
 	t.is(resumed.completedSteps, 2);
@@ -190,23 +190,27 @@ test.serial('names the argument that is wrong', async t => {
 
 	const huge = {...small, layers: 1024, heads: 4096, kvHeads: 4096, width: 2 ** 19, mlpWidth: 2 ** 24};
 	const others: Array<[Promise<unknown>, string, RegExp]> = [
-		[native.createModel({...small, layers: 0}, 'cpu', {seed: 1}), 'ERR_CONFIG', /layers/],
+		[native.createModel({...small, layers: 0}, 'cpu', 'float32', {seed: 1}), 'ERR_CONFIG', /layers/],
 		[
-			native.createModel({...small, mlp: 'relu'} as unknown as NativeModelConfig, 'cpu', {seed: 1}),
+			native.createModel({...small, mlp: 'relu'} as unknown as NativeModelConfig, 'cpu', 'float32', {seed: 1}),
 			'ERR_CONFIG',
 			/config\.mlp/,
 		],
 		[
-			native.createModel({...small, norm: null} as unknown as NativeModelConfig, 'cpu', {seed: 1}),
+			native.createModel({...small, norm: null} as unknown as NativeModelConfig, 'cpu', 'float32', {seed: 1}),
 			'ERR_CONFIG',
 			/config\.norm /,
 		],
-		[native.createModel(small, 'cpu', {seed: -1}), 'ERR_CONFIG', /source\.seed/],
-		[native.createModel(small, 'cpu', {path: '/no/such/file'}), 'ERR_CHECKPOINT', /no\/such\/file/],
-		[native.createModel(small, 'cpu', {path: 'a\0b'}), 'ERR_CONFIG', /source\.path/],
-		[native.createModel(huge, 'cpu', {seed: 1}), 'ERR_OUT_OF_MEMORY', /\d+ bytes/],
-		[native.createModel(small, 'cuda:0', {seed: 1}), 'ERR_DEVICE', /this build has no CUDA backend/],
-		[native.createModel(small, 'tpu', {seed: 1}), 'ERR_CONFIG', /device must be 'cpu' or 'cuda:N', got 'tpu'/],
+		[native.createModel(small, 'cpu', 'float32', {seed: -1}), 'ERR_CONFIG', /source\.seed/],
+		[native.createModel(small, 'cpu', 'float32', {path: '/no/such/file'}), 'ERR_CHECKPOINT', /no\/such\/file/],
+		[native.createModel(small, 'cpu', 'float32', {path: 'a\0b'}), 'ERR_CONFIG', /source\.path/],
+		[native.createModel(huge, 'cpu', 'float32', {seed: 1}), 'ERR_OUT_OF_MEMORY', /\d+ bytes/],
+		[native.createModel(small, 'cuda:0', 'float32', {seed: 1}), 'ERR_DEVICE', /this build has no CUDA backend/],
+		[
+			native.createModel(small, 'tpu', 'float32', {seed: 1}),
+			'ERR_CONFIG',
+			/device must be 'cpu' or 'cuda:N', got 'tpu'/,
+		],
 		[native.createTrainer({} as NativeModel, training), 'ERR_CONFIG', /^model must be a model/],
 		[native.createTrainer(dataset as unknown as NativeModel, training), 'ERR_CONFIG', /^model must be a model/],
 		[native.createTrainer(model, {...training, batchSize: 0}), 'ERR_CONFIG', /batchSize/],

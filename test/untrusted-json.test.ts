@@ -135,6 +135,7 @@ test('trainer/state.json', async t => {
 	const valid = {
 		formatVersion: 1,
 		completedSteps: 4,
+		dtype: 'bfloat16',
 		train,
 		evaluation: {nll: 2, standardError: null},
 		earlyStopping: {bestNll: null, evaluationsSince: 0, evaluatedStep: null},

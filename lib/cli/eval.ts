@@ -2,7 +2,7 @@
 import path from 'node:path';
 import type {Command} from 'commander';
 import type {TrainConfig} from '../config.js';
-import type {DeviceName} from '../devices.js';
+import type {DeviceName, DType} from '../devices.js';
 import {ConfigError} from '../errors.js';
 import {exists} from '../files.js';
 import {Model} from '../model.js';
@@ -12,7 +12,7 @@ import {Trainer} from '../trainer.js';
 import {readTrainerState} from '../trainer-state.js';
 import {readDataRecord} from './data-record.js';
 import {UsageError} from './exit.js';
-import {addConfigFlags, configFromFlags, parseDevice} from './flags.js';
+import {addConfigFlags, addDeviceFlags, configFromFlags} from './flags.js';
 import {formatBound, formatCount, print, printJson} from './output.js';
 import {openFile, openFolder, openRecord, type RunData} from './run-data.js';
 import {newestRun} from './runs.js';
@@ -22,6 +22,7 @@ type EvalFlags = Readonly<Record<string, unknown>> & {
 	readonly input?: string;
 	readonly data?: string;
 	readonly device?: DeviceName;
+	readonly dtype?: DType;
 	readonly json?: boolean;
 };
 
@@ -42,8 +43,8 @@ export function register(command: Command): void {
 		.option('--model <folder>', 'a run or a checkpoint (default: the newest run in runs/)')
 		.option('--input <file>', 'text whose last tenth is evaluated (default: what the run was trained on)')
 		.option('--data <folder>', 'a dataset made by `dllm-native prepare`, instead of --input')
-		.option('--device <device>', 'auto, cpu or cuda:N (default: auto)', parseDevice)
 		.option('--json', 'print one JSON object');
+	addDeviceFlags(command);
 	addConfigFlags(command, 'train', evalFlags);
 	command.addHelpText('after', explanation).action(evaluate);
 }
@@ -55,7 +56,7 @@ async function evaluate(flags: EvalFlags): Promise<void> {
 	const source = flags.model ?? (await newestRun());
 	const checkpoint = await resolveCheckpoint(source);
 	const trained = await readTrainConfig(checkpoint);
-	await using model = await Model.load(checkpoint, {device: flags.device});
+	await using model = await Model.load(checkpoint, {device: flags.device, dtype: flags.dtype});
 	if (!model.tokenizer) throw new ConfigError(`${source} has no tokenizer, so it cannot be evaluated on text`);
 	await using trainer = new Trainer(model, {...trained, ...given});
 	const {contextLength} = trainer.config;

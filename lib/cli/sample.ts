@@ -4,13 +4,13 @@ import type {Command} from 'commander';
 import {z} from 'zod';
 import {sampleSchema} from '../config/sample.js';
 import type {SampleConfig} from '../config.js';
-import type {DeviceName} from '../devices.js';
+import type {DeviceName, DType} from '../devices.js';
 import {Model} from '../model.js';
 import {type Frame, type Sample, Sampler} from '../sampler.js';
 import {CanvasView, canvasSpans, maskCharacter} from './canvas-view.js';
 import {readConfigFile} from './config-file.js';
 import {UsageError} from './exit.js';
-import {addConfigFlags, configFromFlags, parseCount, parseDevice} from './flags.js';
+import {addConfigFlags, addDeviceFlags, configFromFlags, parseCount} from './flags.js';
 import {note, paint, print, printable, printJson} from './output.js';
 import {newestRun} from './runs.js';
 
@@ -20,6 +20,7 @@ type SampleFlags = Readonly<Record<string, unknown>> & {
 	readonly count?: number;
 	readonly config?: string;
 	readonly device?: DeviceName;
+	readonly dtype?: DType;
 	readonly watch?: boolean;
 	readonly json?: boolean;
 };
@@ -39,8 +40,8 @@ export function register(command: Command): void {
 		.option('--count <integer>', 'number of texts (default: 1)', parseCount)
 		.option('--watch', 'show the text after every step')
 		.option('--config <file>', 'JSON file with the keys of the flags below, and model, prompt and count; flags win')
-		.option('--device <device>', 'auto, cpu or cuda:N (default: auto)', parseDevice)
 		.option('--json', 'print one JSON object per text; with --watch also one per step');
+	addDeviceFlags(command);
 	addConfigFlags(command, 'sample', sampleFlags);
 	command
 		.addHelpText('after', '\nExample:\n  dllm-native sample --model runs/book --prompt "It was" --length 48 --steps 24')
@@ -56,7 +57,10 @@ async function sample(flags: SampleFlags): Promise<void> {
 	const count = flags.count ?? fileCount;
 	if (flags.watch && count > 1) throw new UsageError('--watch shows one text; leave out --count');
 
-	await using model = await Model.load(flags.model ?? fileModel ?? (await newestRun()), {device: flags.device});
+	await using model = await Model.load(flags.model ?? fileModel ?? (await newestRun()), {
+		device: flags.device,
+		dtype: flags.dtype,
+	});
 	using sampler = new Sampler(model, config);
 	const isFixed = sampler.config.temperature === 0 && sampler.config.remasking === 'low_confidence';
 	if (count > 1 && isFixed) note('at temperature 0 all texts are the same; --temperature 1 makes them differ');

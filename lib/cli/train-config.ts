@@ -3,7 +3,7 @@ import {z} from 'zod';
 import {modelSchema} from '../config/model.js';
 import {trainSchema} from '../config/train.js';
 import type {ModelConfig, TrainConfig} from '../config.js';
-import type {DeviceName} from '../devices.js';
+import {type DeviceName, type DType, dtypes} from '../devices.js';
 import {type PresetName, presets} from '../presets.js';
 import type {TokenizerKind} from '../tokenizer.js';
 import {tokenizerKinds} from '../tokenizers/codec.js';
@@ -29,6 +29,7 @@ const fileSchema = trainSchema.extend({
 	data: z.string().min(1).optional(),
 	tokenizer: z.enum(tokenizerKinds).optional(),
 	device: z.string().optional(),
+	dtype: z.enum(dtypes).optional(),
 	out: z.string().min(1).optional(),
 });
 
@@ -39,6 +40,7 @@ export type RunOptions = {
 	readonly data?: string;
 	readonly tokenizer?: TokenizerKind;
 	readonly device?: DeviceName;
+	readonly dtype?: DType;
 	readonly out?: string;
 };
 
@@ -56,7 +58,7 @@ export async function readRequest(
 	const train = configFromFlags('train', flags, trainFlags);
 	const model = configFromFlags('model', flags, modelFlags);
 	const file = flags.config === undefined ? {} : await readConfigFile(flags.config, fileSchema);
-	const {preset, model: fileModel, input, data, tokenizer, device, out, ...fileTrain} = file;
+	const {preset, model: fileModel, input, data, tokenizer, device, dtype, out, ...fileTrain} = file;
 	// a source of data on the command line replaces the file's, whichever kind it is
 	const source = flags.input !== undefined || flags.data !== undefined ? flags : {input, data};
 	return {
@@ -66,6 +68,7 @@ export async function readRequest(
 			data: source.data,
 			tokenizer: flags.tokenizer ?? tokenizer,
 			device: flags.device ?? (device as DeviceName | undefined),
+			dtype: flags.dtype ?? dtype,
 			out: flags.out ?? out,
 		},
 		model: {

@@ -44,11 +44,12 @@ export class TrainReport {
 		const {folder, data, trainer, title} = this.#run;
 		const {model, config, completedSteps} = trainer;
 		if (this.#json) {
-			const {device, parameterCount} = model;
+			const {device, dtype, parameterCount} = model;
 			printJson({
 				kind: 'start',
 				folder,
 				device,
+				dtype,
 				parameterCount,
 				completedSteps,
 				model: model.config,
@@ -60,7 +61,7 @@ export class TrainReport {
 
 		const {layers, heads, width, contextLength} = model.config;
 		print(
-			`${paint('bold', title)} on ${model.device}: ${formatCount(model.parameterCount)} parameters ` +
+			`${paint('bold', title)} on ${model.device}${model.dtype === 'float32' ? '' : ` in ${model.dtype}`}: ${formatCount(model.parameterCount)} parameters ` +
 				`(${layers} layers, ${heads} heads, width ${width}, context ${contextLength})`,
 		);
 		print(

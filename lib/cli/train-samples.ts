@@ -19,7 +19,8 @@ export async function drawSamples({trainer, folder}: Run, signal: AbortSignal): 
 	}
 
 	if (config.emaDecay > 0) {
-		await using averaged = await Model.load(folder, {device: trainer.model.device as DeviceName});
+		const {device, dtype} = trainer.model;
+		await using averaged = await Model.load(folder, {device: device as DeviceName, dtype});
 		return sample(averaged, config.seed, signal);
 	}
 

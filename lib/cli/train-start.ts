@@ -63,7 +63,7 @@ async function newRun({options, model: givenModel, train}: Request): Promise<Run
 	const data = (await openNamed(options, kind, contextLength)) ?? (await openDefault({contextLength}));
 	const model = await Model.create(
 		{...presetModel, ...givenModel},
-		{device: options.device, seed: train.seed ?? 0, tokenizer: data.tokenizer},
+		{device: options.device, dtype: options.dtype, seed: train.seed ?? 0, tokenizer: data.tokenizer},
 	);
 	try {
 		const trainer = new Trainer(model, {...preset.train, ...scaleWarmup(preset.train, train), ...train});
@@ -94,7 +94,7 @@ async function resumedRun(source: string, {options, model, train}: Request): Pro
 	const checkpoint = await resolveCheckpoint(source);
 	const folder = options.out ?? (await runFolderOf(source));
 	if (path.resolve(folder) !== path.resolve(source) && options.out !== undefined) await checkVacant(folder);
-	const trainer = await Trainer.resume(checkpoint, {device: options.device, config: train});
+	const trainer = await Trainer.resume(checkpoint, {device: options.device, dtype: options.dtype, config: train});
 	try {
 		const {tokenizer} = trainer.model;
 		if (!tokenizer) throw new CheckpointError(`${checkpoint} has no tokenizer, so no text can be trained on`);

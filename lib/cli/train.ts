@@ -5,7 +5,7 @@ import {AbortError} from '../errors.js';
 import {presets} from '../presets.js';
 import {tokenizerKinds} from '../tokenizers/codec.js';
 import {InterruptedError, Interruption} from './exit.js';
-import {addConfigFlags, parseDevice} from './flags.js';
+import {addConfigFlags, addDeviceFlags} from './flags.js';
 import {Metrics} from './metrics.js';
 import {isTerminal, note, whenOutputCloses} from './output.js';
 import {modelFlags, trainFlags} from './train-config.js';
@@ -16,7 +16,7 @@ import {type Run, startRun, type TrainOptions} from './train-start.js';
 const examples = `
 Without flags it trains on tiny shakespeare, with a preset that fits the device.
 A --config file is JSON with the keys of the training flags in camelCase, and preset, model (an object with the keys of
-the model flags), input, data, tokenizer, device and out; flags win. --batch_size and --batchSize are --batch-size.
+the model flags), input, data, tokenizer, device, dtype and out; flags win. --batch_size and --batchSize are --batch-size.
 
 Examples:
   dllm-native train --input book.txt --out runs/book
@@ -41,8 +41,8 @@ export function register(command: Command): void {
 		.option('--out <folder>', 'run folder for checkpoints and metrics (default: runs/PRESET-DATE-TIME)')
 		.option('--resume <folder>', 'continue the run in this folder; --steps can extend it')
 		.option('--config <file>', 'JSON file with the keys of the flags below; flags win')
-		.option('--device <device>', 'auto, cpu or cuda:N (default: auto)', parseDevice)
 		.option('--json', 'print JSON lines');
+	addDeviceFlags(command, 'float32; of a resumed run its own');
 	addConfigFlags(command, 'train', trainFlags);
 	addConfigFlags(command, 'model', modelFlags);
 	command.addHelpText('after', examples).action(train);

@@ -54,9 +54,10 @@ Napi::Object describe_cpu(Napi::Env env) {
     try {
         auto details = Napi::Object::New(env);
         details.Set("path", kernels().name);
+        details.Set("bfloat16", bfloat16_products().name);
         details.Set("threads", thread_limit());
         cpu.Set("details", details);
-    } catch (const Error& error) {  // DLLM_CPU or DLLM_THREADS asks for what this machine does not have
+    } catch (const Error& error) {  // DLLM_CPU, DLLM_CPU_BFLOAT16 or DLLM_THREADS asks for what is not here
         cpu.Set("usable", false);
         cpu.Set("reason", error.what());
     }
@@ -65,8 +66,8 @@ Napi::Object describe_cpu(Napi::Env env) {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_backend(const std::string& device) {
-    if (device == "cpu") return make_cpu_backend();
+std::unique_ptr<Backend> make_backend(const std::string& device, DType dtype) {
+    if (device == "cpu") return make_cpu_backend(dtype);
     if (is_cuda(device)) fail(ErrorCode::device, device + " cannot be used: " + NO_CUDA);
     fail(ErrorCode::config, "device must be 'cpu' or 'cuda:N', got '" + device + "'");
 }

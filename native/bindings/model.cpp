@@ -55,7 +55,8 @@ Napi::Value ModelBinding::create(const Napi::CallbackInfo& info) {
     return promise_or_rejection(info.Env(), [&] {
         const ModelConfig config = to_model_config(Field(info[0], "config"));
         const std::string device = Field(info[1], "device").string();
-        const Source source = to_source(Field(info[2], "source"));
+        const DType dtype = Field(info[2], "dtype").one_of<DType>({{"float32", DType::f32}, {"bfloat16", DType::bf16}});
+        const Source source = to_source(Field(info[3], "source"));
         const auto handle = std::make_shared<ModelHandle>(JobQueue::start(info.Env()));
 
         struct Created {
@@ -64,8 +65,8 @@ Napi::Value ModelBinding::create(const Napi::CallbackInfo& info) {
             int64_t parameter_count;
             size_t bytes;
         };
-        auto work = [queue = handle->queue.get(), config, device, source]() -> Created {
-            auto backend = make_backend(device);
+        auto work = [queue = handle->queue.get(), config, device, dtype, source]() -> Created {
+            auto backend = make_backend(device, dtype);
             const auto model = source.seed ? queue->create<Model>(std::move(backend), config, *source.seed)
                                            : queue->create<Model>(std::move(backend), config, source.path);
             const ParameterTable& table = model->parameters();

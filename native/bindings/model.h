@@ -14,7 +14,7 @@ namespace dllm::bindings {
 class ModelBinding : public Napi::ObjectWrap<ModelBinding> {
 public:
     static Napi::Function define(Napi::Env env);
-    // createModel(config, device, source)
+    // createModel(config, device, dtype, source)
     static Napi::Value create(const Napi::CallbackInfo& info);
     // The model behind an argument. Throws TypeMismatch.
     static std::shared_ptr<ModelHandle> unwrap(const Field& field);

@@ -8,9 +8,9 @@ namespace dllm {
 
 class CpuBackend final : public Backend {
 public:
-    explicit CpuBackend(const Kernels& kernels) : kernels_(kernels) {}
+    CpuBackend(const Kernels& kernels, const ProductKernels& products);
 
-    const char* name() const override { return kernels_.name; }
+    const char* name() const override { return name_.c_str(); }
 
     void* allocate(size_t bytes) override;
     void release(void* data) override;
@@ -66,10 +66,14 @@ public:
 
 private:
     const Kernels& kernels_;
+    const ProductKernels& products_;
+    const std::string name_;
 };
 
-// The backend on one of usable_paths(). Throws ERR_CONFIG for any other name.
+// The backend on one of usable_paths(); with products in bfloat16 where one of usable_bfloat16_products() is named.
+// Throws ERR_CONFIG for any other name.
 std::unique_ptr<Backend> make_cpu_backend(const std::string& path);
+std::unique_ptr<Backend> make_cpu_backend(const std::string& path, const std::string& bfloat16_products);
 
 // Bytes allocated by every CPU backend of the process and not yet released.
 size_t cpu_allocated_bytes();

@@ -30,12 +30,12 @@ struct ConstRows {
 using RowsForward = void (*)(Rows out, ConstRows x, int64_t rows, int64_t columns);
 using RowsBackward = void (*)(Rows dx, ConstRows dout, ConstRows x, int64_t rows, int64_t columns);
 
-// out (rows, columns) = a (rows, depth) b + addend + bias, b packed.
+// out (rows, columns) = a (rows, depth) b + addend + bias
 struct ProductBlock {
     Rows out;
     Operand a;
     const float* row_tiles;  // a packed by pack_rows; null: a is read in place
-    const float* panels;
+    const float* panels;     // b packed by pack_panels
     int64_t rows;
     int64_t columns;
     int64_t depth;
@@ -43,6 +43,24 @@ struct ProductBlock {
     const float* bias;       // null: none
     RowsForward activation;  // null: none
     Rows activated;          // activation(out)
+};
+
+// How operands are packed and multiplied. A packed operand is made of words of 32 bits: one number in float32, or two
+// neighbours of the depth in bfloat16. Along the depth, zeros fill it up to a multiple of `depth_multiple`.
+struct ProductKernels {
+    const char* name;
+    int64_t depth_block;  // fixed, because it decides where an element's sum is cut: never by threads or rows
+    int64_t depth_multiple;
+    int64_t elements_per_word;
+    // Panels hold `panel_columns` columns of b, word by word of the depth; the last only as many whole vectors as it
+    // needs.
+    int64_t panel_columns;
+    void (*pack_panels)(float* panels, Operand b, int64_t depth, int64_t columns);
+    // Tiles first ... last - 1 of a; a tile has at most `tile_rows` rows, and room for as many.
+    int64_t tile_rows;
+    void (*pack_rows)(float* tiles, Operand a, int64_t rows, int64_t depth, int64_t first, int64_t last);
+    bool reads_rows_in_place;  // where a's rows are rows in memory too
+    void (*product)(const ProductBlock& block);
 };
 
 // One sequence and one key/value head with the query heads that share it.
@@ -102,13 +120,8 @@ struct Kernels {
     const char* name;
 
     // ---- matrix product ----
-    int64_t panel_columns;
-    // Panels hold `panel_columns` columns of b, row by row; the last one only as many whole vectors as it needs.
-    void (*pack)(float* panels, Operand b, int64_t depth, int64_t columns);
-    // Tiles of `tile_rows` rows of a, one column of the depth after the other: tile_rows * depth floats a tile.
-    int64_t tile_rows;
-    void (*pack_rows)(float* tiles, Operand a, int64_t rows, int64_t depth);
-    void (*product)(const ProductBlock& block);
+    ProductKernels float32;
+    ProductKernels rounded;  // the same on operands that are rounded to bfloat16 while they are packed
     // out[c] += sum over rows of x[r][c]
     void (*column_sums)(float* out, ConstRows x, int64_t rows, int64_t columns);
 
@@ -155,14 +168,23 @@ struct Kernels {
     void (*moving_average)(float* out, const float* x, float rest, int64_t count);
 };
 
-// ---- what the architecture offers: isa/paths_*.cpp ----
+// ---- what the architecture offers: isa/paths_*.cpp, isa/bfloat16_*.cpp ----
 struct KernelPath {
     const Kernels* kernels;
     bool (*usable)();
 };
 
-const std::vector<KernelPath>& kernel_paths();  // best first
-void relax();                                   // tells the core that this thread is spinning
+// Instructions for products in bfloat16, and the instruction-set path that takes them by itself where they pay.
+struct Bfloat16Path {
+    const ProductKernels* products;
+    const char* path;
+    bool (*usable)();
+    bool (*pays)();  // usable, and faster than `rounded`
+};
+
+const std::vector<KernelPath>& kernel_paths();      // best first
+const std::vector<Bfloat16Path>& bfloat16_paths();  // best first; without `rounded`, which every path has
+void relax();                                       // tells the core that this thread is spinning
 
 // ---- the choice: kernels.cpp ----
 std::vector<std::string> usable_paths();  // best first
@@ -170,5 +192,11 @@ std::vector<std::string> usable_paths();  // best first
 const Kernels& kernels_of(const std::string& path);
 // The best usable path, or the one DLLM_CPU names; chosen once per process.
 const Kernels& kernels();
+
+std::vector<std::string> usable_bfloat16_products();  // best first
+// Throws ERR_CONFIG for a name that is unknown or that this CPU cannot run.
+const ProductKernels& bfloat16_products_of(const Kernels& kernels, const std::string& name);
+// The best that goes with kernels(), or the one DLLM_CPU_BFLOAT16 names; chosen once per process.
+const ProductKernels& bfloat16_products();
 
 }  // namespace dllm

@@ -148,10 +148,4 @@ void CpuBackend::scatter_rows(Tensor dx, Tensor dout, Tensor rows) {
     });
 }
 
-std::unique_ptr<Backend> make_cpu_backend() { return std::make_unique<CpuBackend>(kernels()); }
-
-std::unique_ptr<Backend> make_cpu_backend(const std::string& path) {
-    return std::make_unique<CpuBackend>(kernels_of(path));
-}
-
 }  // namespace dllm

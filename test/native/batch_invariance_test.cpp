@@ -41,21 +41,28 @@ std::vector<uint32_t> bits_of(Backend& backend, const RowsOp& op, Range range) {
     return run.bits(op(run, range));
 }
 
-void check_rows(const std::string& name, const RowsOp& op) {
-    for (const std::string& path : usable_paths()) {
-        const auto backend = make_cpu_backend(path);
-        const std::vector<uint32_t> all = bits_of(*backend, op, {0, ROWS});
-        const int64_t width = int64_t(all.size()) / ROWS;
-        for (const Range range :
-             {Range{0, 1}, Range{1, 1}, Range{63, 3}, Range{64, 64}, Range{100, 30}, Range{129, 1}}) {
-            const std::vector<uint32_t> expected(all.begin() + range.begin * width,
-                                                 all.begin() + (range.begin + range.count) * width);
-            if (bits_of(*backend, op, range) == expected) continue;
-            throw Failure{join(path, ", ", name, ": rows ", range.begin, " ... ", range.begin + range.count - 1,
-                               " have other bits alone"),
-                          std::source_location::current()};
-        }
+void check_rows(Backend& backend, const std::string& name, const RowsOp& op) {
+    const std::vector<uint32_t> all = bits_of(backend, op, {0, ROWS});
+    const int64_t width = int64_t(all.size()) / ROWS;
+    for (const Range range : {Range{0, 1}, Range{1, 1}, Range{63, 3}, Range{64, 64}, Range{100, 30}, Range{129, 1}}) {
+        const std::vector<uint32_t> expected(all.begin() + range.begin * width,
+                                             all.begin() + (range.begin + range.count) * width);
+        if (bits_of(backend, op, range) == expected) continue;
+        throw Failure{join(backend.name(), ", ", name, ": rows ", range.begin, " ... ", range.begin + range.count - 1,
+                           " have other bits alone"),
+                      std::source_location::current()};
     }
+}
+
+void check_rows(const std::string& name, const RowsOp& op) {
+    for (const std::string& path : usable_paths()) check_rows(*make_cpu_backend(path), name, op);
+}
+
+// In float32 and in bfloat16.
+void check_product_rows(const std::string& name, const RowsOp& op) {
+    check_rows(name, op);
+    for (const std::string& products : usable_bfloat16_products())
+        check_rows(*make_cpu_backend(kernels().name, products), name, op);
 }
 
 TEST(matmul_rows_do_not_depend_on_the_batch) {
@@ -68,7 +75,7 @@ TEST(matmul_rows_do_not_depend_on_the_batch) {
                                                                     : run.random.normal<float>(O, I))
                     .tensor;
             };
-            check_rows("matmul_forward", [=](OpRun& run, Range range) {
+            check_product_rows("matmul_forward", [=](OpRun& run, Range range) {
                 const Tensor w = weight(run), bias = run.input("bias", run.random.normal<float>(1, O)).tensor;
                 const Tensor x = run.input("x", rows_of(run, I, range)).tensor;
                 const Tensor residual = run.input("residual", rows_of(run, O, range)).tensor;
@@ -76,14 +83,14 @@ TEST(matmul_rows_do_not_depend_on_the_batch) {
                 run.backend.matmul_forward(out, x, w, bias, residual, layout);
                 return out;
             });
-            check_rows("matmul_activation_forward", [=](OpRun& run, Range range) {
+            check_product_rows("matmul_activation_forward", [=](OpRun& run, Range range) {
                 const Tensor w = weight(run), x = run.input("x", rows_of(run, I, range)).tensor;
                 const Tensor out = run.written("out", range.count, O).tensor;
                 const Tensor pre = run.written("pre", range.count, O).tensor;
                 run.backend.matmul_activation_forward(out, pre, x, w, {}, Activation::gelu, layout);
                 return out;
             });
-            check_rows("matmul_backward_input", [=](OpRun& run, Range range) {
+            check_product_rows("matmul_backward_input", [=](OpRun& run, Range range) {
                 const Tensor w = weight(run), dout = run.input("dout", rows_of(run, O, range)).tensor;
                 const Tensor dx = run.written("dx", range.count, I).tensor;
                 run.backend.matmul_backward_input(dx, dout, w, layout);

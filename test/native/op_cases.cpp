@@ -50,9 +50,10 @@ std::string differences(OpRun& run, const OpCase& op_case, const char* placement
 
 }  // namespace
 
-std::string op_case_differences(Backend& backend, const OpCase& op_case) {
+std::string op_case_differences(Backend& backend, const OpCase& op_case, Factors factors) {
     try {
         OpRun tight(backend, Placement::tight, true), strided(backend, Placement::strided, false);
+        tight.rounds_factors = factors == Factors::rounded;
         op_case.run(tight);
         const std::string found = differences(tight, op_case, "");
         op_case.run(strided);

@@ -20,8 +20,11 @@ using OpCases = std::vector<OpCase>;
 
 const OpCases& op_cases();
 
+// Whether the twin rounds the operands of matrix products to bfloat16.
+enum class Factors { as_they_are, rounded };
+
 // Runs a case in tight and in strided buffers and says all that was wrong; empty if nothing was.
-std::string op_case_differences(Backend& backend, const OpCase& op_case);
+std::string op_case_differences(Backend& backend, const OpCase& op_case, Factors factors = Factors::as_they_are);
 
 // Runs every case; throws a test failure that lists all that was wrong.
 void run_op_cases(Backend& backend);

@@ -43,29 +43,34 @@ void add_forward(OpCases& cases, MatmulShape shape, WeightLayout layout, bool wi
                                 ? run.input("residual", run.random.normal<float>(N, O))
                                 : run.absent();
         run.backend.matmul_forward(out.tensor, x.tensor, weight.tensor, bias.tensor, residual.tensor, layout);
-        run.twin([&] { reference::matmul_forward(out.twin, x.twin, weight.twin, bias.twin, residual.twin, layout); });
+        run.twin([&] {
+            reference::matmul_forward(out.twin, run.factor(x), run.factor(weight), bias.twin, residual.twin, layout);
+        });
     });
 }
 
 void add_backward(OpCases& cases, MatmulShape shape, WeightLayout layout, bool with_bias) {
     const auto [N, I, O] = shape;
-    add_case(
-        cases, case_name("matmul_backward_weight", {N, I, O}) + layout_name(layout) + (with_bias ? " bias" : ""),
-        TOLERANCE, [=](OpRun& run) {
-            Operand& x = run.input("x", run.random.normal<float>(N, I));
-            Operand& dout = run.input("dout", run.random.normal<float>(N, O));
-            Operand& dweight = run.changed_f32("dweight", random_weight(run.random, I, O, layout));
-            Operand& dbias = with_bias ? run.changed_f32("dbias", run.random.normal<float>(1, O)) : run.absent();
-            run.backend.matmul_backward_weight(dweight.tensor, dbias.tensor, x.tensor, dout.tensor, layout);
-            run.twin([&] { reference::matmul_backward_weight(dweight.twin, dbias.twin, x.twin, dout.twin, layout); });
-        });
+    add_case(cases, case_name("matmul_backward_weight", {N, I, O}) + layout_name(layout) + (with_bias ? " bias" : ""),
+             TOLERANCE, [=](OpRun& run) {
+                 Operand& x = run.input("x", run.random.normal<float>(N, I));
+                 Operand& dout = run.input("dout", run.random.normal<float>(N, O));
+                 Operand& dweight = run.changed_f32("dweight", random_weight(run.random, I, O, layout));
+                 Operand& dbias = with_bias ? run.changed_f32("dbias", run.random.normal<float>(1, O)) : run.absent();
+                 run.backend.matmul_backward_weight(dweight.tensor, dbias.tensor, x.tensor, dout.tensor, layout);
+                 run.twin([&] {
+                     reference::Matrix<double> no_bias;  // its gradient is a plain sum
+                     reference::matmul_backward_weight(dweight.twin, no_bias, run.factor(x), run.factor(dout), layout);
+                     reference::matmul_backward_bias(dbias.twin, dout.twin);
+                 });
+             });
     if (with_bias) return;
     add_case(cases, case_name("matmul_backward_input", {N, I, O}) + layout_name(layout), TOLERANCE, [=](OpRun& run) {
         Operand& dout = run.input("dout", run.random.normal<float>(N, O));
         Operand& weight = run.input("weight", random_weight(run.random, I, O, layout));
         Operand& dx = run.written("dx", N, I);
         run.backend.matmul_backward_input(dx.tensor, dout.tensor, weight.tensor, layout);
-        run.twin([&] { reference::matmul_backward_input(dx.twin, dout.twin, weight.twin, layout); });
+        run.twin([&] { reference::matmul_backward_input(dx.twin, run.factor(dout), run.factor(weight), layout); });
     });
 }
 
@@ -84,7 +89,8 @@ void add_fused(OpCases& cases, MatmulShape shape, Activation kind, WeightLayout 
         run.backend.matmul_activation_forward(out.tensor, pre.tensor, x.tensor, weight.tensor, bias.tensor, kind,
                                               layout);
         run.twin([&] {
-            reference::matmul_activation_forward(out.twin, pre.twin, x.twin, weight.twin, bias.twin, kind, layout);
+            reference::matmul_activation_forward(out.twin, pre.twin, run.factor(x), run.factor(weight), bias.twin, kind,
+                                                 layout);
         });
     });
 }

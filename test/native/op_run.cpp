@@ -131,6 +131,13 @@ Integers& OpRun::written_integers(const std::string& name, int64_t count) {
     return integers;
 }
 
+reference::Matrix<double> OpRun::factor(const Operand& operand) const {
+    reference::Matrix<double> values = operand.twin;
+    if (!rounds_factors) return values;
+    for (double& value : values.data) value = widen_bf16(narrow_bf16(float(value)));
+    return values;
+}
+
 Operand& OpRun::absent() { return operands_.emplace_back(); }
 
 std::vector<uint32_t> OpRun::download(const Buffer& buffer) {

@@ -42,6 +42,8 @@ public:
 
     Backend& backend;
     Random random;
+    // For a backend that rounds the operands of matrix products to bfloat16: so does the twin.
+    bool rounds_factors = false;
 
     // For ops that say "contiguous": operands made from here on are tight.
     void contiguous() { placement_ = Placement::tight; }
@@ -64,6 +66,9 @@ public:
     Integers& written_integers(const std::string& name, int64_t count);
     // An absent tensor.
     Operand& absent();
+
+    // An operand of a matrix product, as the twin multiplies it.
+    reference::Matrix<double> factor(const Operand& operand) const;
 
     // Runs the twin, unless only the backend's bits are wanted.
     template <typename Function>

@@ -1,11 +1,12 @@
 // A process that trains a small model from its first or a later step to the last, and prints what came of it as JSON:
-// node resume-run.js masked|next_token RUN_FOLDER [CHECKPOINT]
+// node resume-run.js masked|next_token float32|bfloat16 RUN_FOLDER [CHECKPOINT]
 import {createHash} from 'node:crypto';
 import {readFile} from 'node:fs/promises';
 import path from 'node:path';
 import process from 'node:process';
 import type {TrainConfig} from '../../lib/config.js';
 import {Dataset} from '../../lib/dataset.js';
+import type {DType} from '../../lib/devices.js';
 import {Model} from '../../lib/model.js';
 import {Sampler} from '../../lib/sampler.js';
 import {Trainer} from '../../lib/trainer.js';
@@ -48,12 +49,13 @@ const training = {
 
 const data = Dataset.fromTokens(Int32Array.from({length: 3000}, (_, index) => (index * index + 3 * index) % MASK));
 
-async function main([kind, runFolder, checkpoint]: readonly string[]): Promise<RunResult> {
+async function main([kind, dtype, runFolder, checkpoint]: readonly string[]): Promise<RunResult> {
 	const config = {...training, objective: {kind: kind as 'masked' | 'next_token'}};
 	const trainer =
 		checkpoint === undefined
-			? new Trainer(await Model.create(model), {...config, saveEvery: 1})
+			? new Trainer(await Model.create(model, {dtype: dtype as DType}), {...config, saveEvery: 1})
 			: await Trainer.resume(checkpoint, {config: {saveEvery: 0}});
+	if (trainer.model.dtype !== dtype) throw new Error(`the dtype is ${trainer.model.dtype}, expected ${dtype}`);
 	const losses: Record<string, number> = {};
 	for await (const stats of trainer.fit(data, {validation: data, runFolder})) {
 		losses[`${stats.kind} ${stats.step}`] = stats.kind === 'step' ? stats.loss : stats.nll;

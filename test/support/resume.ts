@@ -5,6 +5,7 @@ import process from 'node:process';
 import {fileURLToPath} from 'node:url';
 import {promisify} from 'node:util';
 import type {ExecutionContext} from 'ava';
+import type {DType} from '../../lib/devices.js';
 import {temporaryFolder} from './folders.js';
 import type {RunResult} from './resume-run.js';
 
@@ -30,12 +31,22 @@ function stops(count: number): number[] {
  */
 export async function checkResume(
 	t: ExecutionContext,
-	{kind, threads, count}: {kind: 'masked' | 'next_token'; threads: readonly number[]; count: number},
+	{
+		kind,
+		dtype = 'float32',
+		threads,
+		count,
+	}: {
+		readonly kind: 'masked' | 'next_token';
+		readonly dtype?: DType;
+		readonly threads: readonly number[];
+		readonly count: number;
+	},
 ): Promise<void> {
 	let reference: RunResult | undefined;
 	for (const limit of threads) {
 		const folder = await temporaryFolder(t);
-		const whole = await run(limit, [kind, path.join(folder, 'whole')]);
+		const whole = await run(limit, [kind, dtype, path.join(folder, 'whole')]);
 		reference ??= whole;
 		t.deepEqual(whole, reference, `${limit} threads`);
 		const third = whole.samples.length / 3;
@@ -46,7 +57,7 @@ export async function checkResume(
 		const worker = async () => {
 			for (let stop = lines.pop(); stop !== undefined; stop = lines.pop()) {
 				const checkpoint = path.join(folder, 'whole', `step-${stop}`);
-				const resumed = await run(limit, [kind, path.join(folder, `from-${stop}`), checkpoint]);
+				const resumed = await run(limit, [kind, dtype, path.join(folder, `from-${stop}`), checkpoint]);
 				const expected = Object.entries(whole.losses).filter(([key]) => Number(key.split(' ')[1]) > stop);
 				t.deepEqual(resumed.losses, Object.fromEntries(expected), `${kind}, ${limit} threads, from step ${stop}`);
 				t.deepEqual(resumed.files, whole.files, `${kind}, ${limit} threads, from step ${stop}`);

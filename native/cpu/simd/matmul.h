@@ -10,6 +10,8 @@ namespace dllm::simd {
 template <class Isa>
 constexpr int64_t PANEL_COLUMNS = Isa::TILE_VECTORS * Isa::WIDTH;
 
+constexpr int64_t DEPTH_BLOCK = 512;
+
 template <class Isa>
 [[gnu::always_inline]] inline int64_t vectors_of(int64_t columns) {
     return (columns + Isa::WIDTH - 1) / Isa::WIDTH;
@@ -33,18 +35,64 @@ struct TileArguments {
     int last_lanes;  // columns of the last vector
 };
 
-// out (ROWS, VECTORS vectors) = initial + a (ROWS, depth) panel + addend + bias
+// A tile's vector from a row of the output, or of what is added to it.
+template <class Isa, int VECTORS, int VECTOR>
+[[gnu::always_inline]] inline typename Isa::Float load_tile_vector(const float* row, int last_lanes) {
+    const float* from = row + VECTOR * Isa::WIDTH;
+    return VECTOR < VECTORS - 1 || last_lanes == Isa::WIDTH ? load<Isa>(from) : Part<Isa>{last_lanes}.load(from);
+}
+
+// out (ROWS, VECTORS vectors) = sums + addend + bias
 template <class Isa, int ROWS, int VECTORS>
+[[gnu::always_inline]] inline void finish_tile(typename Isa::Float (&sums)[ROWS][VECTORS],
+                                               const TileArguments& arguments) {
+    using Float = typename Isa::Float;
+    if (arguments.addend.data != nullptr) {
+        unroll<ROWS>([&](auto row) {
+            constexpr int r = decltype(row)::value;
+            const float* from = arguments.addend.data + r * arguments.addend.stride;
+            unroll<VECTORS>([&](auto vector) {
+                constexpr int v = decltype(vector)::value;
+                sums[r][v] += load_tile_vector<Isa, VECTORS, v>(from, arguments.last_lanes);
+            });
+        });
+    }
+    if (arguments.bias != nullptr) {
+        unroll<VECTORS>([&](auto vector) {
+            constexpr int v = decltype(vector)::value;
+            const Float bias = load_tile_vector<Isa, VECTORS, v>(arguments.bias, arguments.last_lanes);
+            unroll<ROWS>([&](auto row) { sums[decltype(row)::value][v] += bias; });
+        });
+    }
+    unroll<ROWS>([&](auto row) {
+        constexpr int r = decltype(row)::value;
+        float* to = arguments.out.data + r * arguments.out.stride;
+        unroll<VECTORS>([&](auto vector) {
+            constexpr int v = decltype(vector)::value;
+            if (v < VECTORS - 1 || arguments.last_lanes == Isa::WIDTH) {
+                store<Isa>(to + v * Isa::WIDTH, sums[r][v]);
+            } else {
+                Part<Isa>{arguments.last_lanes}.store(to + v * Isa::WIDTH, sums[r][v]);
+            }
+        });
+    });
+}
+
+// One step of the depth in float32: a word of an operand is one number.
+template <class Isa>
+struct SingleStep {
+    [[gnu::always_inline]] static typename Isa::Float splat(const float* word) { return simd::splat<Isa>(*word); }
+    [[gnu::always_inline]] static typename Isa::Float fma(typename Isa::Float a, typename Isa::Float b,
+                                                          typename Isa::Float sum) {
+        return Isa::fma(a, b, sum);
+    }
+};
+
+// out (ROWS, VECTORS vectors) = initial + a (ROWS, depth) panel + addend + bias
+template <class Isa, class Step, int ROWS, int VECTORS>
 [[gnu::noinline]] void product_tile(const TileArguments& arguments) {
     using Float = typename Isa::Float;
     constexpr int WIDTH = Isa::WIDTH;
-    const Part<Isa> last{arguments.last_lanes};
-    const bool whole = arguments.last_lanes == WIDTH;
-    const auto load_at = [&](const float* row, auto vector) {
-        constexpr int v = decltype(vector)::value;
-        return v < VECTORS - 1 || whole ? load<Isa>(row + v * WIDTH) : last.load(row + v * WIDTH);
-    };
-
     Float sums[ROWS][VECTORS];
     unroll<ROWS>([&](auto row) {
         constexpr int r = decltype(row)::value;
@@ -54,7 +102,10 @@ template <class Isa, int ROWS, int VECTORS>
         unroll<ROWS>([&](auto row) {
             constexpr int r = decltype(row)::value;
             const float* from = arguments.initial.data + r * arguments.initial.stride;
-            unroll<VECTORS>([&](auto vector) { sums[r][decltype(vector)::value] = load_at(from, vector); });
+            unroll<VECTORS>([&](auto vector) {
+                constexpr int v = decltype(vector)::value;
+                sums[r][v] = load_tile_vector<Isa, VECTORS, v>(from, arguments.last_lanes);
+            });
         });
     }
 
@@ -70,102 +121,95 @@ template <class Isa, int ROWS, int VECTORS>
         });
         unroll<ROWS>([&](auto row) {
             constexpr int r = decltype(row)::value;
-            const Float element = splat<Isa>(a[r * row_stride]);
+            const Float element = Step::splat(a + r * row_stride);
             unroll<VECTORS>([&](auto vector) {
                 constexpr int v = decltype(vector)::value;
-                sums[r][v] = Isa::fma(element, b[v], sums[r][v]);
+                sums[r][v] = Step::fma(element, b[v], sums[r][v]);
             });
         });
         a += column_stride;
         panel += VECTORS * WIDTH;
     }
 
-    if (arguments.addend.data != nullptr) {
-        unroll<ROWS>([&](auto row) {
-            constexpr int r = decltype(row)::value;
-            const float* from = arguments.addend.data + r * arguments.addend.stride;
-            unroll<VECTORS>([&](auto vector) { sums[r][decltype(vector)::value] += load_at(from, vector); });
-        });
-    }
-    if (arguments.bias != nullptr) {
-        unroll<VECTORS>([&](auto vector) {
-            const Float bias = load_at(arguments.bias, vector);
-            unroll<ROWS>([&](auto row) { sums[decltype(row)::value][decltype(vector)::value] += bias; });
-        });
-    }
-    unroll<ROWS>([&](auto row) {
-        constexpr int r = decltype(row)::value;
-        float* to = arguments.out.data + r * arguments.out.stride;
-        unroll<VECTORS>([&](auto vector) {
-            constexpr int v = decltype(vector)::value;
-            if (v < VECTORS - 1 || whole) {
-                store<Isa>(to + v * WIDTH, sums[r][v]);
-            } else {
-                last.store(to + v * WIDTH, sums[r][v]);
-            }
-        });
-    });
+    finish_tile<Isa, ROWS, VECTORS>(sums, arguments);
 }
 
-template <class Isa, int ROWS, int VECTORS>
+template <class Isa, class Step, int ROWS, int VECTORS>
 [[gnu::always_inline]] inline void product_tile_of(int64_t rows, int64_t vectors, const TileArguments& arguments) {
     if constexpr (ROWS > 1) {
-        if (rows < ROWS) return product_tile_of<Isa, ROWS - 1, VECTORS>(rows, vectors, arguments);
+        if (rows < ROWS) return product_tile_of<Isa, Step, ROWS - 1, VECTORS>(rows, vectors, arguments);
     }
     if constexpr (VECTORS > 1) {
-        if (vectors < VECTORS) return product_tile_of<Isa, ROWS, VECTORS - 1>(rows, vectors, arguments);
+        if (vectors < VECTORS) return product_tile_of<Isa, Step, ROWS, VECTORS - 1>(rows, vectors, arguments);
     }
-    product_tile<Isa, ROWS, VECTORS>(arguments);
+    product_tile<Isa, Step, ROWS, VECTORS>(arguments);
 }
 
-// body(tile, first row, rows) for each tile. The rows are split evenly: no tile is much smaller than the others.
+template <class Isa>
+[[gnu::always_inline]] inline int64_t tiles_of(int64_t rows) {
+    return (rows + Isa::TILE_ROWS - 1) / Isa::TILE_ROWS;
+}
+
+// body(tile, first row, rows) for tiles first ... last - 1. The rows are split evenly: no tile is much smaller than the
+// others.
 template <class Isa, class Body>
-[[gnu::always_inline]] inline void for_each_tile(int64_t rows, const Body& body) {
-    const int64_t tiles = (rows + Isa::TILE_ROWS - 1) / Isa::TILE_ROWS;
-    for (int64_t tile = 0; tile < tiles; tile++) {
+[[gnu::always_inline]] inline void for_each_tile(int64_t rows, int64_t first, int64_t last, const Body& body) {
+    const int64_t tiles = tiles_of<Isa>(rows);
+    for (int64_t tile = first; tile < last; tile++) {
         const int64_t begin = rows * tile / tiles;
         body(tile, begin, rows * (tile + 1) / tiles - begin);
     }
 }
 
 // out (rows, columns) for the columns of one panel
-template <class Isa>
+template <class Isa, class Step = SingleStep<Isa>>
 [[gnu::always_inline]] inline void product_panel(TileArguments arguments, int64_t rows, int64_t columns) {
     const int64_t vectors = vectors_of<Isa>(columns);
     arguments.last_lanes = int(columns - (vectors - 1) * Isa::WIDTH);
     const TileArguments first = arguments;
-    for_each_tile<Isa>(rows, [&](int64_t tile, int64_t begin, int64_t tile_rows) {
+    for_each_tile<Isa>(rows, 0, tiles_of<Isa>(rows), [&](int64_t tile, int64_t begin, int64_t tile_rows) {
         arguments.out.data = first.out.data + begin * first.out.stride;
         arguments.a.data =
             first.a.data + (first.tile_stride != 0 ? tile * first.tile_stride : begin * first.a.row_stride);
         if (first.initial.data != nullptr) arguments.initial.data = first.initial.data + begin * first.initial.stride;
         if (first.addend.data != nullptr) arguments.addend.data = first.addend.data + begin * first.addend.stride;
-        product_tile_of<Isa, Isa::TILE_ROWS, Isa::TILE_VECTORS>(tile_rows, vectors, arguments);
+        product_tile_of<Isa, Step, Isa::TILE_ROWS, Isa::TILE_VECTORS>(tile_rows, vectors, arguments);
     });
 }
 
-template <class Isa>
-void product(const ProductBlock& block) {
+// The activation of one part of a block's output, while it is still in cache.
+[[gnu::always_inline]] static inline void activate(const ProductBlock& block, int64_t row, int64_t rows, int64_t column,
+                                                   int64_t columns) {
+    if (block.activation == nullptr) return;
+    const Rows out{block.activated.data + row * block.activated.stride + column, block.activated.stride};
+    block.activation(out, {block.out.data + row * block.out.stride + column, block.out.stride}, rows, columns);
+}
+
+// Every panel of a block. a's rows lie tile_stride apart from tile to tile where that is not 0; depth counts words.
+template <class Isa, class Step>
+[[gnu::always_inline]] inline void product_panels(const ProductBlock& block, Operand a, int64_t tile_stride,
+                                                  int64_t depth) {
     for (int64_t begin = 0; begin < block.columns; begin += PANEL_COLUMNS<Isa>) {
         const int64_t rest = block.columns - begin;
         const int64_t columns = rest < PANEL_COLUMNS<Isa> ? rest : PANEL_COLUMNS<Isa>;
         TileArguments arguments{};
         arguments.out = {block.out.data + begin, block.out.stride};
-        arguments.a = block.a;
-        if (block.row_tiles != nullptr) {
-            arguments.a = {block.row_tiles, 1, Isa::TILE_ROWS};
-            arguments.tile_stride = Isa::TILE_ROWS * block.depth;
-        }
-        arguments.panel = block.panels + begin * block.depth;
-        arguments.depth = block.depth;
+        arguments.a = a;
+        arguments.tile_stride = tile_stride;
+        arguments.panel = block.panels + begin * depth;
+        arguments.depth = depth;
         if (block.addend.data != nullptr) arguments.addend = {block.addend.data + begin, block.addend.stride};
         if (block.bias != nullptr) arguments.bias = block.bias + begin;
-        product_panel<Isa>(arguments, block.rows, columns);
-        if (block.activation != nullptr) {  // while the panel's columns are still in cache
-            block.activation({block.activated.data + begin, block.activated.stride},
-                             {arguments.out.data, arguments.out.stride}, block.rows, columns);
-        }
+        product_panel<Isa, Step>(arguments, block.rows, columns);
+        activate(block, 0, block.rows, begin, columns);
     }
+}
+
+template <class Isa>
+void product(const ProductBlock& block) {
+    if (block.row_tiles == nullptr) return product_panels<Isa, SingleStep<Isa>>(block, block.a, 0, block.depth);
+    product_panels<Isa, SingleStep<Isa>>(block, {block.row_tiles, 1, Isa::TILE_ROWS}, Isa::TILE_ROWS * block.depth,
+                                         block.depth);
 }
 
 // out[c] += sum over rows of x[r][c]

@@ -67,18 +67,18 @@ void pack(float* panels, Operand b, int64_t depth, int64_t columns) {
 
 // An operand whose rows are columns in memory (a.row_stride 1): a tile would touch one cache line a step of the depth.
 template <class Isa>
-void pack_rows(float* tiles, Operand a, int64_t rows, int64_t depth) {
+void pack_rows(float* tiles, Operand a, int64_t rows, int64_t depth, int64_t first, int64_t last) {
     constexpr int64_t STEPS = 16;  // few enough for the lines of one tile to serve its neighbour
-    for (int64_t first = 0; first < depth; first += STEPS) {
-        const int64_t end = first + STEPS < depth ? first + STEPS : depth;
-        for_each_tile<Isa>(rows, [&](int64_t tile, int64_t begin, int64_t tile_rows) {
-            const float* from = a.data + begin + first * a.column_stride;
-            float* to = tiles + (tile * depth + first) * Isa::TILE_ROWS;
+    for (int64_t start = 0; start < depth; start += STEPS) {
+        const int64_t end = start + STEPS < depth ? start + STEPS : depth;
+        for_each_tile<Isa>(rows, first, last, [&](int64_t tile, int64_t begin, int64_t tile_rows) {
+            const float* from = a.data + begin + start * a.column_stride;
+            float* to = tiles + (tile * depth + start) * Isa::TILE_ROWS;
             if (tile_rows == Isa::TILE_ROWS) {
-                for (int64_t k = first; k < end; k++, from += a.column_stride, to += Isa::TILE_ROWS)
+                for (int64_t k = start; k < end; k++, from += a.column_stride, to += Isa::TILE_ROWS)
                     __builtin_memcpy(to, from, sizeof(float) * Isa::TILE_ROWS);
             } else {
-                for (int64_t k = first; k < end; k++, from += a.column_stride, to += Isa::TILE_ROWS) {
+                for (int64_t k = start; k < end; k++, from += a.column_stride, to += Isa::TILE_ROWS) {
                     for (int64_t r = 0; r < tile_rows; r++) to[r] = from[r];
                 }
             }

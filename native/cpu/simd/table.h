@@ -12,6 +12,7 @@
 #include "pack.h"
 #include "predict.h"
 #include "query_key.h"
+#include "rounded.h"
 
 namespace dllm::simd {
 
@@ -19,11 +20,14 @@ template <class Isa>
 constexpr Kernels make_kernels(const char* name) {
     Kernels k{};
     k.name = name;
-    k.panel_columns = PANEL_COLUMNS<Isa>;
-    k.pack = pack<Isa>;
-    k.tile_rows = Isa::TILE_ROWS;
-    k.pack_rows = pack_rows<Isa>;
-    k.product = product<Isa>;
+    k.float32 = {"float32",      DEPTH_BLOCK,    1,    1,           PANEL_COLUMNS<Isa>, pack<Isa>,
+                 Isa::TILE_ROWS, pack_rows<Isa>, true, product<Isa>};
+    k.rounded = k.float32;
+    k.rounded.name = "rounded";
+    k.rounded.pack_panels = pack_rounded_panels<Isa>;
+    k.rounded.pack_rows = pack_rounded_rows<Isa>;
+    k.rounded.reads_rows_in_place = false;
+    k.rounded.product = rounded_product<Isa>;
     k.column_sums = column_sums<Isa>;
     k.attention_forward_scratch = attention_forward_scratch<Isa>;
     k.attention_backward_scratch = attention_backward_scratch<Isa>;

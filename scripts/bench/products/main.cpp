@@ -1,5 +1,6 @@
-// Times matrix products as training calls them, warm and alone. Each input line `KIND ROWS IN OUT SECONDS` (KIND
-// forward, input or weight) answers one JSON line {"seconds": [...]}: every call's time, for that many seconds.
+// Times matrix products as training calls them, warm and alone. Each input line `KIND ROWS IN OUT SECONDS [DTYPE]`
+// (KIND forward, input or weight; DTYPE float32, unless given, or bfloat16) answers one JSON line {"seconds": [...]}:
+// every call's time, for that many seconds.
 #include "cpu/kernels.h"
 #include "cpu/thread_pool.h"
 #include "model.h"
@@ -62,18 +63,21 @@ std::vector<double> time_product(Backend& backend, const std::string& kind, int6
 
 int main() {
     try {
-        const auto backend = make_cpu_backend();
+        const auto backend = make_cpu_backend(), bfloat16 = make_cpu_backend(DType::bf16);
         std::printf("{\"path\": \"%s\", \"threads\": %d}\n", backend->name(), thread_limit());
         std::fflush(stdout);
         for (std::string line; std::getline(std::cin, line);) {
             std::istringstream words(line);
-            std::string kind;
+            std::string kind, dtype;
             int64_t rows, in, out;
             double seconds;
             if (!(words >> kind >> rows >> in >> out >> seconds))
-                throw std::runtime_error("not KIND ROWS IN OUT SECONDS: " + line);
+                throw std::runtime_error("not KIND ROWS IN OUT SECONDS [DTYPE]: " + line);
+            if (words >> dtype && dtype != "float32" && dtype != "bfloat16")
+                throw std::runtime_error("the dtype is " + dtype + "; accepted: float32, bfloat16");
             const char* separator = "{\"seconds\": [";
-            for (const double time : time_product(*backend, kind, rows, in, out, seconds)) {
+            for (const double time :
+                 time_product(dtype == "bfloat16" ? *bfloat16 : *backend, kind, rows, in, out, seconds)) {
                 std::printf("%s%.6g", separator, time);
                 separator = ", ";
             }

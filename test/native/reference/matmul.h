@@ -40,7 +40,15 @@ void matmul_backward_input(Matrix<Real>& dx, const Matrix<Real>& dout, const Mat
     }
 }
 
-// dW += x^T dout,  dbias += column sums of dout
+// dbias (1, O) += column sums of dout
+template <typename Real>
+void matmul_backward_bias(Matrix<Real>& dbias, const Matrix<Real>& dout) {
+    for (int64_t n = 0; n < dout.rows; n++) {
+        for (int64_t o = 0; dbias && o < dout.cols; o++) dbias(0, o) += dout(n, o);
+    }
+}
+
+// dW += x^T dout, and the bias
 template <typename Real>
 void matmul_backward_weight(Matrix<Real>& dweight, Matrix<Real>& dbias, const Matrix<Real>& x, const Matrix<Real>& dout,
                             WeightLayout layout) {
@@ -48,8 +56,8 @@ void matmul_backward_weight(Matrix<Real>& dweight, Matrix<Real>& dbias, const Ma
         for (int64_t i = 0; i < x.cols; i++) {
             for (int64_t o = 0; o < dout.cols; o++) weight_at(dweight, i, o, layout) += x(n, i) * dout(n, o);
         }
-        for (int64_t o = 0; dbias && o < dout.cols; o++) dbias(0, o) += dout(n, o);
     }
+    matmul_backward_bias(dbias, dout);
 }
 
 }  // namespace dllm::reference
