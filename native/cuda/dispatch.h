@@ -66,4 +66,29 @@ inline unsigned blocks_for(int64_t units, int64_t per_block) {
     return unsigned(blocks < std::numeric_limits<int32_t>::max() ? blocks : std::numeric_limits<int32_t>::max());
 }
 
+// How the threads of a kernel lie over rows of columns, `width` columns to a thread: the lanes of a warp along a row,
+// narrow rows side by side in one warp.
+struct Cover {
+    dim3 grid, block;
+};
+
+inline Cover cover(int64_t rows, int64_t columns, int width) {
+    constexpr int64_t THREADS = 256, LANES = 32, MAX_BLOCKS_DOWN = 65535;
+    const int64_t groups = ceil_div(columns, width);
+    int64_t lanes = 1;
+    while (lanes < LANES && lanes < groups) lanes *= 2;
+    const int64_t rows_per_block = THREADS / lanes, blocks_down = ceil_div(rows, rows_per_block);
+    return {dim3(blocks_for(groups, lanes), unsigned(blocks_down < MAX_BLOCKS_DOWN ? blocks_down : MAX_BLOCKS_DOWN)),
+            dim3(unsigned(lanes), unsigned(rows_per_block))};
+}
+
+// body(row, column) for each group of WIDTH columns of every row, in a kernel launched over its cover.
+template <int WIDTH, class Body>
+__device__ inline void for_each_group(int64_t rows, int64_t columns, const Body& body) {
+    const int64_t column = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * WIDTH;
+    if (column >= columns) return;
+    const int64_t step = int64_t(gridDim.y) * blockDim.y;
+    for (int64_t row = int64_t(blockIdx.y) * blockDim.y + threadIdx.y; row < rows; row += step) body(row, column);
+}
+
 }  // namespace dllm::cuda

@@ -9,7 +9,8 @@ namespace dllm::cuda {
 
 constexpr int WARP = 32;
 
-__device__ inline float warp_sum(float x) {
+template <class T>
+__device__ inline T warp_sum(T x) {
     for (int lanes = WARP / 2; lanes > 0; lanes /= 2) x += shuffle_xor(x, lanes);
     return x;
 }
@@ -19,25 +20,26 @@ __device__ inline float warp_max(float x) {
     return x;
 }
 
-// Every thread of the block gets the result. `partial` is shared memory of blockDim.x / 32 floats; blockDim.x is a
+// Every thread of the block gets the result. `partial` is shared memory of blockDim.x / 32 values; blockDim.x is a
 // multiple of 32. The memory may be used again after the next sync_threads().
-template <class Combine>
-__device__ inline float block_reduce(float x, float* partial, float start, const Combine& combine) {
+template <class T, class Combine>
+__device__ inline T block_reduce(T x, T* partial, T start, const Combine& combine) {
     const int warp = int(threadIdx.x) / WARP, warps = int(blockDim.x) / WARP;
     sync_threads();  // the memory may still be read from a reduction before
     if (threadIdx.x % WARP == 0) partial[warp] = x;
     sync_threads();
-    float result = start;
+    T result = start;
     for (int i = 0; i < warps; i++) result = combine(result, partial[i]);
     return result;
 }
 
-__device__ inline float block_sum(float x, float* partial) {
-    return block_reduce(warp_sum(x), partial, 0, [](float a, float b) { return a + b; });
+template <class T>
+__device__ inline T block_sum(T x, T* partial) {
+    return block_reduce(warp_sum(x), partial, T(0), [](T a, T b) { return a + b; });
 }
 
 __device__ inline float block_max(float x, float* partial) {
-    return block_reduce(warp_max(x), partial, -INFINITY, [](float a, float b) { return fmaxf(a, b); });
+    return block_reduce(warp_max(x), partial, float(-INFINITY), [](float a, float b) { return fmaxf(a, b); });
 }
 
 }  // namespace dllm::cuda

@@ -1,6 +1,7 @@
 // A sequence's attention has the same bits alone as padded within a ragged batch.
 #include "cpu/backend.h"
 #include "cpu/kernels.h"
+#include "cuda/backend.h"
 #include "op_run.h"
 #include "test.h"
 
@@ -64,7 +65,7 @@ std::vector<std::vector<uint32_t>> attend(Backend& backend, AttentionKind kind, 
                                lengths.empty() ? Tensor{} : run.input("lengths", lengths).tensor};
     const Tensor q = run.input("q", inputs.q).tensor, k = run.input("k", inputs.k).tensor;
     const Tensor v = run.input("v", inputs.v).tensor, dout = run.input("dout", inputs.dout).tensor;
-    const Tensor log_sum_exp = run.written("log_sum_exp", batch * HEADS, length).tensor;
+    const Tensor log_sum_exp = run.written_f32("log_sum_exp", batch * HEADS, length).tensor;
     const Tensor out = run.written("out", q.rows, q.cols).tensor, dq = run.written("dq", q.rows, q.cols).tensor;
     const Tensor dk = run.written("dk", k.rows, k.cols).tensor, dv = run.written("dv", k.rows, k.cols).tensor;
     backend.attention_forward(out, log_sum_exp, q, k, v, shape);
@@ -72,29 +73,36 @@ std::vector<std::vector<uint32_t>> attend(Backend& backend, AttentionKind kind, 
     return {run.bits(out), run.bits(dq), run.bits(dk), run.bits(dv)};
 }
 
-TEST(attention_sequences_do_not_depend_on_the_batch) {
-    for (const std::string& path : usable_paths()) {
-        const auto backend = make_cpu_backend(path);
-        for (const AttentionKind kind : {AttentionKind::full, AttentionKind::causal}) {
-            for (const int64_t head_width : {8, 33, 64}) {
-                const Inputs inputs(head_width);
-                const auto together = attend(*backend, kind, inputs, LENGTH, LENGTHS);
-                for (int64_t b = 0; b < int64_t(LENGTHS.size()); b++) {
-                    const auto alone = attend(*backend, kind, Inputs(inputs, b, LENGTHS[b]), LENGTHS[b], {});
-                    for (int result = OUT; result < RESULTS; result++) {
-                        const int64_t width = int64_t(alone[result].size()) / LENGTHS[b];
-                        const auto begin = together[result].begin() + b * LENGTH * width;
-                        if (std::equal(alone[result].begin(), alone[result].end(), begin)) continue;
-                        const char* names[] = {"out", "dq", "dk", "dv"};
-                        throw Failure{
-                            join(path, kind == AttentionKind::full ? ", full" : ", causal", ", head width ", head_width,
-                                 ", length ", LENGTHS[b], ": ", names[result], " has other bits alone"),
-                            std::source_location::current()};
-                    }
+void check_independence(Backend& backend, const std::string& name, std::initializer_list<int64_t> head_widths) {
+    for (const AttentionKind kind : {AttentionKind::full, AttentionKind::causal}) {
+        for (const int64_t head_width : head_widths) {
+            const Inputs inputs(head_width);
+            const auto together = attend(backend, kind, inputs, LENGTH, LENGTHS);
+            for (int64_t b = 0; b < int64_t(LENGTHS.size()); b++) {
+                const auto alone = attend(backend, kind, Inputs(inputs, b, LENGTHS[b]), LENGTHS[b], {});
+                for (int result = OUT; result < RESULTS; result++) {
+                    const int64_t width = int64_t(alone[result].size()) / LENGTHS[b];
+                    const auto begin = together[result].begin() + b * LENGTH * width;
+                    if (std::equal(alone[result].begin(), alone[result].end(), begin)) continue;
+                    const char* names[] = {"out", "dq", "dk", "dv"};
+                    throw Failure{
+                        join(name, kind == AttentionKind::full ? ", full" : ", causal", ", head width ", head_width,
+                             ", length ", LENGTHS[b], ": ", names[result], " has other bits alone"),
+                        std::source_location::current()};
                 }
             }
         }
     }
+}
+
+TEST(attention_sequences_do_not_depend_on_the_batch) {
+    for (const std::string& path : usable_paths()) check_independence(*make_cpu_backend(path), path, {8, 33, 64});
+}
+
+TEST(emulated_attention_sequences_do_not_depend_on_the_batch) {
+    cuda::CudaBackend float32(0, DType::f32), bfloat16(0, DType::bf16);
+    check_independence(float32, float32.name(), {33});
+    check_independence(bfloat16, bfloat16.name(), {33, 64});
 }
 
 }  // namespace

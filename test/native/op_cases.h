@@ -29,8 +29,11 @@ std::string op_case_differences(Backend& backend, const OpCase& op_case, Factors
 // Runs every case; throws a test failure that lists all that was wrong.
 void run_op_cases(Backend& backend);
 
-// An element rounded to bfloat16 is off by up to 2^-9, about 1.7e-3 in the root mean square.
+// An element rounded to bfloat16 is off by up to 2^-8, about 1.7e-3 in the root mean square of many.
 constexpr double ONE_ROUNDING = 2.2e-3;
+
+// The same for a result of so many elements: the roundings of a few do not average out.
+constexpr double one_rounding(int64_t elements) { return elements < 100 ? 0x1.01p-8 : ONE_ROUNDING; }
 
 void add_case(OpCases& cases, const std::string& name, double tolerance, const std::function<void(OpRun&)>& run,
               double bfloat16_tolerance = ONE_ROUNDING);

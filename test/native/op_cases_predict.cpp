@@ -2,6 +2,7 @@
 #include "op_cases.h"
 #include "reference/predict.h"
 
+#include <algorithm>
 #include <limits>
 
 namespace dllm::test {
@@ -33,8 +34,7 @@ void add_predict(OpCases& cases, Logits kind, int64_t M, int64_t V, int32_t bann
                              std::to_string(banned) + " temperature " + std::to_string(temperature);
     const double tolerance = V > 100 ? 1e-5 : 2e-6;  // of a plain float sum over the vocabulary
     add_case(cases, name, tolerance, [=](OpRun& run) {
-        const reference::Matrix<float> values = logits_of(run.random, kind, M, V, banned);
-        Operand& logits = run.input("logits", values);
+        Operand& logits = run.input("logits", logits_of(run.random, kind, M, V, banned));
         Integers& tokens = run.written_integers("tokens", M);
         Operand& confidence = run.written_f32("confidence", 1, M);
         std::vector<DrawKey> draws(M);
@@ -42,6 +42,8 @@ void add_predict(OpCases& cases, Logits kind, int64_t M, int64_t V, int32_t bann
         const PredictOptions options{temperature, banned};
         run.backend.predict_tokens(tokens.tensor, confidence.tensor, logits.tensor, draws.data(), options);
         run.twin([&] {
+            reference::Matrix<float> values(M, V);  // as the backend sees them: rounded where it computes in bfloat16
+            std::copy(logits.twin.data.begin(), logits.twin.data.end(), values.data.begin());
             for (int64_t m = 0; m < M; m++) {
                 tokens.twin[m] = reference::predict_token(values, m, draws[m], options);
                 confidence.twin(0, m) = reference::token_confidence(logits.twin, m, tokens.twin[m]);

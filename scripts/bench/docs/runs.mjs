@@ -11,7 +11,7 @@ export const runs = [
 	{
 		file: 'tfjs',
 		bench: 'tfjs',
-		args: ['--sizes', 'all', '--rounds', '3'],
+		args: ['--sizes', 'small,context128,baby-batch12', '--rounds', '2'],
 		title: 'Against tfjs',
 		about:
 			"The same model in tfjs core ops, one thread each. *stock* uses tfjs's own gradients, *tuned* gradients written by hand around what is fast in its wasm backend.",

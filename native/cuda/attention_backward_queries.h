@@ -1,0 +1,115 @@
+// The gradient of the queries on tensor cores: the forward pass once more, with the probabilities P rebuilt from
+// log_sum_exp. With dP = dout v^T,  dS = P (dP - rowsum(dout out)),  dq = scale dS k.
+#pragma once
+
+#include "attention_fragments.h"
+
+namespace dllm::cuda {
+
+// scores become dS; statistics of each row that a lane holds
+template <int ROW_TILES, int TILES>
+__device__ void scores_to_gradients(SumFragments<ROW_TILES, TILES>& scores,
+                                    const SumFragments<ROW_TILES, TILES>& dweights,
+                                    const float2 (&statistics)[ROW_TILES][2], float scale) {
+#pragma unroll
+    for (int m = 0; m < ROW_TILES; m++)
+#pragma unroll
+        for (int n = 0; n < TILES; n++)
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
+                const float2 row = statistics[m][i / 2];
+                const float weight = fast_exp2(fmaf(scores[m][n][i], scale, -row.x));
+                scores[m][n][i] = weight * (dweights[m][n][i] - row.y);
+            }
+}
+
+// dq, dout, q (B Tq, H D)   k, v (B Tk, G D)   statistics: see attention_statistics.h
+template <int WIDTH, int ROW_TILES>
+__global__ void __launch_bounds__(ATTENTION_THREADS, (RESIDENT_BLOCKS<WIDTH, ROW_TILES>))
+    attention_backward_queries_kernel(Rows<bfloat16> dq, Rows<const bfloat16> dout, Rows<const bfloat16> q,
+                                      Rows<const bfloat16> k, Rows<const bfloat16> v, const float2* statistics,
+                                      AttentionTask task) {
+    constexpr int QUERIES = MAP_TILE * ROW_TILES, WARP_ROWS = 16 * ROW_TILES, TILE = TILE_ELEMENTS<WIDTH>;
+    constexpr int KEYS = ROW_TILES == 1 && WIDTH <= 64 ? 32 : 16;  // at a time: as many as the registers allow
+    auto* shared = shared_memory<bfloat16>();                      // two stages of keys and values
+    const RowBlock block = query_block(task, QUERIES);
+    const KeyTiles tiles(task, block);
+    const int64_t first_query = int64_t(block.b) * task.query_length + block.first;
+    const int64_t first_key = int64_t(block.b) * task.key_length;
+    const unsigned width = unsigned(task.width), column = block.head * width;
+    const unsigned key_column = block.head / unsigned(task.group) * width;
+    const auto load_stage = [&](int stage, int tile) {
+        bfloat16* at = shared + stage * 2 * TILE;
+        const int64_t row = first_key + tile * MAP_TILE;
+        const int rows = block.sequence.keys - tile * MAP_TILE;
+        load_tile<WIDTH, MAP_TILE>(at, rows_at(k, row, key_column), rows, task);
+        load_tile<WIDTH, MAP_TILE>(at + TILE, rows_at(v, row, key_column), rows, task);
+    };
+
+    // Queries and their gradients pass through the stages.
+    bfloat16* gradients = shared + ROW_TILES * TILE;
+    load_tile<WIDTH, QUERIES>(shared, rows_at(q, first_query, column), block.inside, task);
+    load_tile<WIDTH, QUERIES>(gradients, rows_at(dout, first_query, column), block.inside, task);
+    cp_async_commit();
+    cp_async_wait<0>();
+    sync_threads();
+    const int warp_row = int(threadIdx.x) / WARP_SIZE * WARP_ROWS, lane = int(threadIdx.x) % WARP_SIZE;
+    RowFragments<ROW_TILES, WIDTH / 16> query_rows, gradient_rows;
+    load_rows<WIDTH, ROW_TILES>(query_rows, shared + warp_row * TILE_STRIDE<WIDTH>);
+    load_rows<WIDTH, ROW_TILES>(gradient_rows, gradients + warp_row * TILE_STRIDE<WIDTH>);
+    float2 of_row[ROW_TILES][2];
+    const float2* of_block = statistics + statistics_row(task, block.b, block.head) + block.first;
+#pragma unroll
+    for (int m = 0; m < ROW_TILES; m++)
+#pragma unroll
+        for (int upper = 0; upper < 2; upper++) {
+            const int row = warp_row + 16 * m + 8 * upper + lane / 4;
+            of_row[m][upper] = row < block.rows ? of_block[row] : make_float2(INFINITY, 0);
+        }
+    sync_threads();
+
+    const float scale = task.scale * LOG2_E;
+    const int map_row = warp_row < block.inside ? warp_row / MAP_TILE : tiles.rows;
+    SumFragments<ROW_TILES, WIDTH / 8> sums;
+    clear<ROW_TILES, WIDTH / 8>(sums);
+    int tile = tiles.next(0), stage = 0;
+    if (tile < tiles.count) load_stage(0, tile);
+    cp_async_commit();
+    while (tile < tiles.count) {
+        cp_async_wait<0>();
+        sync_threads();  // this stage is here, and nobody reads the other any more
+        const int kind = tiles.kind(map_row, tile), next = tiles.next(tile + 1);
+        if (next < tiles.count) load_stage(1 - stage, next);
+        cp_async_commit();
+        const int count = block.sequence.keys - tile * MAP_TILE;
+        const bool masked = kind != TileMap::OPEN || count < MAP_TILE;
+#pragma unroll 1
+        for (int first = 0; first < MAP_TILE && kind != TileMap::CLOSED; first += KEYS) {
+            const bfloat16* keys = shared + stage * 2 * TILE + first * TILE_STRIDE<WIDTH>;
+            OpenScores<ROW_TILES, KEYS / 8> open;
+            if (masked) open.load_keys(task, kind, warp_row % MAP_TILE, first, count);
+            SumFragments<ROW_TILES, KEYS / 8> scores, dweights;
+            clear<ROW_TILES, KEYS / 8>(scores);
+            clear<ROW_TILES, KEYS / 8>(dweights);
+            add_dot_products<WIDTH, ROW_TILES, KEYS / 8>(scores, query_rows, keys);
+            add_dot_products<WIDTH, ROW_TILES, KEYS / 8>(dweights, gradient_rows, keys + TILE);
+            if (masked) open.close_others(scores);
+            scores_to_gradients<ROW_TILES, KEYS / 8>(scores, dweights, of_row, scale);
+            RowFragments<ROW_TILES, KEYS / 16> dscores;
+            round_to_rows<ROW_TILES, KEYS / 16>(dscores, scores);
+            add_weighted_rows<WIDTH, ROW_TILES, KEYS / 16>(sums, dscores, keys);
+        }
+        tile = next;
+        stage = 1 - stage;
+    }
+
+    float factors[ROW_TILES][2];
+#pragma unroll
+    for (int m = 0; m < ROW_TILES; m++) factors[m][0] = factors[m][1] = task.scale;
+    sync_threads();  // the stages serve for the result
+    write_rows<WIDTH, ROW_TILES>(shared + warp_row * TILE_STRIDE<WIDTH>, sums, factors);
+    sync_threads();
+    store_tile<WIDTH>(rows_at(dq, first_query, column), shared, block.rows, block.inside, task);
+}
+
+}  // namespace dllm::cuda

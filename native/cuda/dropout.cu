@@ -1,0 +1,69 @@
+// Dropout.
+#include "../rng.h"
+#include "backend.h"
+#include "dispatch.h"
+
+namespace dllm::cuda {
+namespace {
+
+struct Dropped {
+    uint32_t threshold;  // of the draws
+    float scale;         // of what is kept
+};
+
+// The draws of WIDTH elements from `element` on: all words of its Philox blocks, or the one word of a single element.
+template <int WIDTH>
+__device__ inline void draw_bits(uint32_t (&bits)[WIDTH], PhiloxKey key, uint32_t place, uint32_t position,
+                                 uint32_t element) {
+    if constexpr (WIDTH == 1) {
+        bits[0] = random_bits(key, Stream::dropout, place, position, element);
+    } else {
+        for (int i = 0; i < WIDTH; i += 4) {
+            const PhiloxBlock block =
+                philox(key, {{(element + uint32_t(i)) / 4, position, place, uint32_t(Stream::dropout)}});
+            for (int j = 0; j < 4; j++) bits[i + j] = block.words[j];
+        }
+    }
+}
+
+// out (N, C) = residual + x scale where kept; residual may be null
+template <class T, int WIDTH>
+__global__ void dropout_rows(Rows<T> out, Rows<const T> x, Rows<const T> residual, DropoutDraw draw, Dropped dropped,
+                             int64_t N, int64_t C) {
+    for_each_group<WIDTH>(N, C, [&](int64_t n, int64_t c) {
+        float values[WIDTH], added[WIDTH] = {};
+        load(values, x.row(n) + c);
+        if (residual.data != nullptr) load(added, residual.row(n) + c);
+        const int64_t sequence = n / draw.length;
+        uint32_t bits[WIDTH];
+        draw_bits(bits, philox_key(draw.seed, uint64_t(draw.first_sequence + sequence)), draw.place,
+                  uint32_t(n - sequence * draw.length), uint32_t(c));
+        for (int i = 0; i < WIDTH; i++)
+            values[i] = (bits[i] < dropped.threshold ? 0.0f : values[i] * dropped.scale) + added[i];
+        store(out.row(n) + c, values);
+    });
+}
+
+}  // namespace
+
+void CudaBackend::dropout(Tensor out, Tensor x, Tensor residual, const DropoutDraw& draw) {
+    const OpCheck op("dropout");
+    const int64_t N = out.rows, C = out.cols;
+    op.shape("out", out, N, C, compute_);
+    op.shape("x", x, N, C, compute_);
+    op.optional_shape("residual", residual, N, C, compute_);
+    op.that(draw.probability >= 0 && draw.probability < 1, "probability must be at least 0 and below 1");
+    op.that(draw.length > 0, "length must be at least 1");
+    if (out.count() == 0) return;
+    const Dropped dropped{dropout_threshold(draw.probability), 1.0f / (1.0f - draw.probability)};
+    dispatch(compute_, in_packs({out, x, residual}), [&](auto element, auto width) {
+        using T = decltype(element);
+        constexpr int WIDTH = decltype(width)::value;
+        const Cover threads = cover(N, C, WIDTH);
+        check(launch(dropout_rows<T, WIDTH>, threads.grid, threads.block, 0, context_.stream(), rows_of<T>(out),
+                     rows_of<const T>(x), rows_of<const T>(residual), draw, dropped, N, C),
+              "dropout");
+    });
+}
+
+}  // namespace dllm::cuda

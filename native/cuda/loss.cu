@@ -1,0 +1,126 @@
+// The weighted cross-entropy: one read of the logits, their gradient written in place.
+#include "backend.h"
+#include "softmax.h"
+
+namespace dllm::cuda {
+namespace {
+
+// Calls visit(pack, bits) for the thread's packs of a row, several of them under way at once: visit may write what
+// fetch(pack) has read, and the compiler moves no read across that.
+template <class Fetch, class Visit>
+__device__ inline void sweep(int64_t packs, const Fetch& fetch, const Visit& visit) {
+    constexpr int BATCH = 4;
+    const int64_t threads = blockDim.x;
+    for (int64_t first = threadIdx.x; first < packs; first += BATCH * threads) {
+        uint4 batch[BATCH] = {};
+#pragma unroll
+        for (int i = 0; i < BATCH; i++)
+            if (first + i * threads < packs) batch[i] = fetch(first + i * threads);
+#pragma unroll
+        for (int i = 0; i < BATCH; i++)
+            if (first + i * threads < packs) visit(first + i * threads, batch[i]);
+    }
+}
+
+// losses (rows) = weight * nll, logits (rows, columns) become weight * (softmax - one-hot of target). The first `kept`
+// packs of a row stay in shared memory between the two.
+template <class T>
+__global__ void __launch_bounds__(MOST_ROW_THREADS, 2)
+    cross_entropy_rows(float* losses, Rows<T> logits, const int32_t* targets, const float* weights, int64_t rows,
+                       int64_t columns, int64_t kept) {
+    constexpr int WIDTH = PACK<T>;
+    auto* const keep = shared_memory<uint4>() + threadIdx.y * kept;                                   // (rows, kept)
+    auto* const partial = reinterpret_cast<SoftmaxSum*>(shared_memory<uint4>() + blockDim.y * kept);  // (warps)
+    const int64_t m = int64_t(blockIdx.x) * blockDim.y + threadIdx.y;
+    if (m >= rows) return;  // a block of several rows has no barrier
+    const PackedRow<T> row(logits.row(m), columns);
+    const int64_t packs = row.packs(), target = targets[m];
+    const float weight = weights[m];
+    if (weight == 0) {
+        const float zeros[WIDTH] = {};
+        for (int64_t pack = threadIdx.x; pack < packs; pack += blockDim.x) row.store(pack, zeros);
+        if (threadIdx.x == 0) losses[m] = 0;
+        return;
+    }
+
+    // A target outside the row has no likelihood; its loss is NaN.
+    const bool known = target >= 0 && target < columns;
+    const float target_logit = known && threadIdx.x == 0 ? to_float(row.data[target]) : NAN;
+    SoftmaxSum softmax;
+    sweep(
+        packs, [&](int64_t pack) { return row.load(pack); },
+        [&](int64_t pack, const uint4& bits) {
+            if (pack < kept) keep[pack] = bits;
+            float x[WIDTH];
+            unpack<T>(x, bits);
+            softmax.add(x);
+        });
+    softmax = merge_row(softmax, partial);  // nothing is written before all is read
+
+    const float scale = weight / softmax.sum;
+    sweep(
+        packs, [&](int64_t pack) { return pack < kept ? keep[pack] : row.load(pack); },
+        [&](int64_t pack, const uint4& bits) {
+            float x[WIDTH];
+            unpack<T>(x, bits);
+            for (int i = 0; i < WIDTH; i++) x[i] = softmax.exponential(x[i]) * scale;
+            const int64_t place = target - pack * WIDTH;
+            if (place >= 0 && place < WIDTH) {
+                for (int i = 0; i < WIDTH; i++) x[i] -= i == place ? weight : 0;
+            }
+            row.store(pack, x);
+        });
+    if (threadIdx.x == 0) losses[m] = weight * (logf(softmax.sum) + (softmax.largest - target_logit));
+}
+
+constexpr int SUM_THREADS = 1024;
+
+// loss += the sum of losses (rows), in one block
+__global__ void __launch_bounds__(SUM_THREADS) add_losses(float* loss, const float* losses, int64_t rows) {
+    double sum = 0;
+    for (int64_t m = threadIdx.x; m < rows; m += SUM_THREADS) sum += double(losses[m]);
+    sum = block_sum(sum, shared_memory<double>());
+    if (threadIdx.x == 0) *loss += float(sum);
+}
+
+// Of a block that shares its multiprocessor with another one, so that one reads while the other writes.
+int64_t shared_bytes_of_half() {
+    const auto attribute = [](cudaDeviceAttr which) {
+        int device = 0, value = 0;
+        check(cudaGetDevice(&device), "cudaGetDevice");
+        check(cudaDeviceGetAttribute(&value, which, device), "cudaDeviceGetAttribute");
+        return int64_t(value);
+    };
+    return attribute(cudaDevAttrMaxSharedMemoryPerMultiprocessor) / 2 -
+           attribute(cudaDevAttrReservedSharedMemoryPerBlock);
+}
+
+}  // namespace
+
+void CudaBackend::cross_entropy(Tensor loss, Tensor logits, Tensor targets, Tensor weights) {
+    const OpCheck op("cross_entropy");
+    const int64_t M = logits.rows, V = logits.cols;
+    op.shape("loss", loss, 1, 1);
+    op.shape("logits", logits, M, V, compute_);
+    op.shape("targets", targets, 1, M, DType::i32);
+    op.shape("weights", weights, 1, M);
+    if (M == 0) return;
+    op.that(V > 0, "logits must have columns");
+    const cudaStream_t stream = context_.stream();
+    auto* const losses = static_cast<float*>(scratch_.get(size_t(M) * sizeof(float)));
+    const dim3 block = row_block(logits), grid = row_grid(logits, block);
+    constexpr int64_t PARTIALS = MOST_ROW_THREADS / WARP * sizeof(SoftmaxSum), PACK_BYTES = sizeof(uint4);
+    const int64_t room = (shared_bytes_of_half() - PARTIALS) / (block.y * PACK_BYTES);
+    const int64_t kept = std::min(packs_of(logits), room);
+    dispatch(compute_, [&](auto element) {
+        using T = decltype(element);
+        check(launch(cross_entropy_rows<T>, grid, block, size_t(block.y * kept * PACK_BYTES + PARTIALS), stream, losses,
+                     rows_of<T>(logits), targets.i32(), weights.f32(), M, V, kept),
+              "cross_entropy_rows");
+    });
+    check(launch(add_losses, dim3(1), dim3(SUM_THREADS), SUM_THREADS / WARP * sizeof(double), stream, loss.f32(),
+                 losses, M),
+          "add_losses");
+}
+
+}  // namespace dllm::cuda
