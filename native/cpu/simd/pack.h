@@ -3,25 +3,9 @@
 #pragma once
 
 #include "matmul.h"
+#include "transpose.h"
 
 namespace dllm::simd {
-
-using Quad [[gnu::vector_size(16)]] = float;
-
-// to[k][n] = from[n][k], 4 x 4
-[[gnu::always_inline]] static inline void transpose_quad(float* to, int64_t to_stride, const float* from,
-                                                         int64_t from_stride) {
-    Quad rows[4];
-    for (int n = 0; n < 4; n++) __builtin_memcpy(&rows[n], from + n * from_stride, sizeof(Quad));
-    const Quad low01 = __builtin_shufflevector(rows[0], rows[1], 0, 4, 1, 5);
-    const Quad low23 = __builtin_shufflevector(rows[2], rows[3], 0, 4, 1, 5);
-    const Quad high01 = __builtin_shufflevector(rows[0], rows[1], 2, 6, 3, 7);
-    const Quad high23 = __builtin_shufflevector(rows[2], rows[3], 2, 6, 3, 7);
-    const Quad columns[4] = {
-        __builtin_shufflevector(low01, low23, 0, 1, 4, 5), __builtin_shufflevector(low01, low23, 2, 3, 6, 7),
-        __builtin_shufflevector(high01, high23, 0, 1, 4, 5), __builtin_shufflevector(high01, high23, 2, 3, 6, 7)};
-    for (int k = 0; k < 4; k++) __builtin_memcpy(to + k * to_stride, &columns[k], sizeof(Quad));
-}
 
 // panel (depth, width) = b (depth, columns), zeros beyond the columns
 template <class Isa>
@@ -38,18 +22,7 @@ template <class Isa>
         return;
     }
     // b's columns are rows in memory
-    const int64_t whole_columns = columns / 4 * 4, whole_depth = depth / 4 * 4;
-    for (int64_t c = 0; c < whole_columns; c += 4) {
-        const float* from = b.data + c * b.column_stride;
-        for (int64_t k = 0; k < whole_depth; k += 4) {
-            transpose_quad(panel + k * width + c, width, from + k * b.row_stride, b.column_stride);
-        }
-    }
-    for (int64_t c = 0; c < columns; c++) {
-        const float* from = b.data + c * b.column_stride;
-        for (int64_t k = c < whole_columns ? whole_depth : 0; k < depth; k++)
-            panel[k * width + c] = from[k * b.row_stride];
-    }
+    transpose<Isa>(panel, width, b.data, b.column_stride, depth, columns);
     for (int64_t c = columns; c < width; c++) {
         for (int64_t k = 0; k < depth; k++) panel[k * width + c] = 0.0f;
     }
