@@ -28,15 +28,28 @@ struct HeadShape {
     bool rotate;  // rotary embedding, half-split convention
 };
 
-struct AdamWStep {
-    float learning_rate;
+// What is the same in every step of a run.
+struct AdamWConstants {
     float beta1;
     float beta2;
     float epsilon;
     float weight_decay;
-    float bias_correction1;  // 1 - beta1^step
-    float bias_correction2;  // 1 - beta2^step
-    float gradient_clip;     // 0: off
+    float gradient_clip;  // 0: off
+};
+
+// Columns of stats (1, columns) and schedule (1, columns). What changes from step to step lies in device memory and is
+// no argument of an op, so that a recorded step can be run again.
+struct Stats {
+    enum : int64_t { loss, gradient_norm, columns };
+};
+struct Schedule {
+    enum : int64_t {
+        learning_rate,
+        bias_correction1,  // 1 - beta1^updates
+        bias_correction2,  // 1 - beta2^updates
+        average_rest,      // what moving_average takes of the new value
+        columns
+    };
 };
 
 // One masked position whose token is being predicted: where its random numbers come from.
@@ -48,11 +61,10 @@ struct DrawKey {
 
 // One place of dropout in one pass: where its random numbers come from.
 struct DropoutDraw {
-    float probability;       // that an element is dropped; 0: none is
-    uint64_t seed;           // of the optimizer step
-    int64_t first_sequence;  // number of the batch's first sequence in the step
-    int64_t length;          // rows of a sequence
-    uint32_t place;          // numbers the places of one model
+    float probability;  // that an element is dropped; 0: none is
+    Tensor seed;        // i32 (1, 3): the step's seed, low word first; number of the batch's first sequence in the step
+    int64_t length;     // rows of a sequence
+    uint32_t place;     // numbers the places of one model
 };
 
 struct PredictOptions {
@@ -138,7 +150,7 @@ public:
 
     // ---- dropout (Srivastava et al., 2014) -----------------------------------------------------------
     // out (N, C) = residual + x / (1 - probability) where it is kept, residual where it is dropped. residual may be
-    // null; out may be x or residual. Element (n, c) is dropped by the draw of (seed, first_sequence + n / length) at
+    // null; out may be x or residual. Element (n, c) is dropped by the draw of (seed, first sequence + n / length) at
     // position n % length, step `place`, element c. With the gradient as x this is the backward pass too.
     virtual void dropout(Tensor out, Tensor x, Tensor residual, const DropoutDraw& draw) = 0;
 
@@ -155,19 +167,20 @@ public:
     // out (1, 1) = sqrt(sum of squares of x), x contiguous
     virtual void global_norm(Tensor out, Tensor x) = 0;
     // AdamW (Loshchilov & Hutter, 2019) on contiguous tensors of one shape. The gradient is first scaled by
-    // min(1, gradient_clip / (gradient_norm + 1e-6)); gradient_norm (1, 1).
-    virtual void adamw(Tensor weights, Tensor first_moment, Tensor second_moment, Tensor gradients,
-                       Tensor gradient_norm, const AdamWStep& step) = 0;
+    // min(1, gradient_clip / (gradient norm + 1e-6)). Changes nothing unless all stats are finite.
+    virtual void adamw(Tensor weights, Tensor first_moment, Tensor second_moment, Tensor gradients, Tensor stats,
+                       Tensor schedule, const AdamWConstants& constants) = 0;
 
     // The same, and then rounded (compute_dtype()) = weights.
     virtual void adamw_rounding(Tensor rounded, Tensor weights, Tensor first_moment, Tensor second_moment,
-                                Tensor gradients, Tensor gradient_norm, const AdamWStep& step) {
-        adamw(weights, first_moment, second_moment, gradients, gradient_norm, step);
+                                Tensor gradients, Tensor stats, Tensor schedule, const AdamWConstants& constants) {
+        adamw(weights, first_moment, second_moment, gradients, stats, schedule, constants);
         copy(rounded, weights);
     }
 
-    // out += rest * (x - out) on contiguous tensors of one shape: an average that keeps 1 - rest of its old value
-    virtual void moving_average(Tensor out, Tensor x, float rest) = 0;
+    // out += rest * (x - out) on contiguous tensors of one shape: an average that keeps 1 - rest of its old value.
+    // Changes nothing unless all stats are finite.
+    virtual void moving_average(Tensor out, Tensor x, Tensor stats, Tensor schedule) = 0;
 
     // ---- sampling --------------------------------------------------------------------------------------
     // For each row of logits (M, V): the token of largest logit / temperature + Gumbel noise among the unbanned,

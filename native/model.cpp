@@ -98,14 +98,18 @@ std::vector<float> Model::forward(const Batch& batch) const {
 Model::LossAndGradients Model::loss_and_gradients(const Batch& batch) const {
     validate(batch, config_, true);
     Workspace workspace(*backend_, config_, batch.batch, batch.length, Pass::training);
-    Tensor gradients;
-    const Arena arena = Arena::lay_out(*backend_, [&](Arena& a) { gradients = a.take(1, table_.size); });
+    Tensor gradients, loss;
+    const Arena arena = Arena::lay_out(*backend_, [&](Arena& a) {
+        gradients = a.take(1, table_.size);
+        loss = a.take(1, 1);
+    });
     backend_->zero(gradients);
+    backend_->zero(loss);
     workspace.load(batch);
-    transformer_.loss_and_gradients(gradients, compute_weights(), workspace, weighted_rows(batch));
+    transformer_.loss_and_gradients(loss, gradients, compute_weights(), workspace, weighted_rows(batch));
 
     LossAndGradients result{0, std::vector<float>(static_cast<size_t>(table_.size))};
-    backend_->download(&result.loss, workspace.head.loss);
+    backend_->download(&result.loss, loss);
     backend_->download(result.gradients.data(), gradients);
     return result;
 }

@@ -44,7 +44,9 @@ Trainer::Trainer(std::shared_ptr<Model> model, const TrainConfig& config) : mode
         gradients_ = arena.take(1, size);
         first_moment_ = arena.take(1, size);
         second_moment_ = arena.take(1, size);
-        gradient_norm_ = arena.take(1, 1);
+        stats_ = arena.take(1, Stats::columns);
+        schedule_ = arena.take(1, Schedule::columns);
+        evaluation_loss_ = arena.take(1, 1);
         if (config.ema_decay == 0) return;
         ema_ = arena.take(1, size);
         const DType compute = backend.compute_dtype();
@@ -95,25 +97,25 @@ StepStats Trainer::update(const Batch& batch, int64_t part_size, double begin) {
     const PhiloxKey key = philox_key(config_.seed, uint64_t(completed_steps_));
     const uint64_t dropout_seed = uint64_t(key.words[1]) << 32 | key.words[0];
     backend.zero(gradients_);
-    double loss = 0;
+    backend.zero(stats_);
     // Loss weights are those of the whole step, so the parts' losses and gradients add up to it.
     for (int64_t first = 0; first < batch.batch; first += part_size) {
         const Batch part = slice(batch, first, std::min(part_size, batch.batch - first));
-        space.load(part);
-        space.dropout = {model_->config().dropout, dropout_seed, first, batch.length, 0};
-        model_->transformer().loss_and_gradients(gradients_, model_->compute_weights(), space, weighted_rows(part));
-        float part_loss = 0;
-        backend.download(&part_loss, space.head.loss);
-        loss += double(part_loss);
+        space.load(part, {model_->config().dropout, dropout_seed, first});
+        model_->transformer().loss_and_gradients(stats_.slice_cols(Stats::loss, 1), gradients_,
+                                                 model_->compute_weights(), space, weighted_rows(part));
     }
-    backend.global_norm(gradient_norm_, gradients_);
-
     const double rate = learning_rate(config_.learning_rate, completed_steps_);
-    float norm = 0;
-    backend.download(&norm, gradient_norm_);
+    upload_schedule(rate);
+    apply_gradients();
+
+    // The one wait of a step.
+    float values[Stats::columns];
+    backend.download(values, stats_);
+    const float loss = values[Stats::loss], norm = values[Stats::gradient_norm];
     StepStats stats{completed_steps_ + 1, loss, norm, rate, batch.batch * batch.length, 0, false};
     if (std::isfinite(loss) && std::isfinite(norm)) {
-        apply_gradients(rate);
+        updates_++;
         completed_steps_++;
         stats.updated = true;
     }
@@ -121,19 +123,25 @@ StepStats Trainer::update(const Batch& batch, int64_t part_size, double begin) {
     return stats;
 }
 
-// AdamW, then the moving average.
-void Trainer::apply_gradients(double rate) {
+// What the next update depends on, should the step be finite.
+void Trainer::upload_schedule(double rate) {
+    const double updates = double(updates_ + 1);
+    float values[Schedule::columns];
+    values[Schedule::learning_rate] = float(rate);
+    values[Schedule::bias_correction1] = float(1 - std::pow(double(config_.optimizer.beta1), updates));
+    values[Schedule::bias_correction2] = float(1 - std::pow(double(config_.optimizer.beta2), updates));
+    // A young average must not remember the initial weights: the decay grows with the number of updates.
+    values[Schedule::average_rest] = float(1 - std::min(config_.ema_decay, (1 + updates) / (10 + updates)));
+    model_->backend().upload(schedule_, values);
+}
+
+// The gradient norm, AdamW, then the moving average.
+void Trainer::apply_gradients() {
     Backend& backend = model_->backend();
     const OptimizerConfig& optimizer = config_.optimizer;
-    updates_++;
-    AdamWStep step{float(rate),
-                   optimizer.beta1,
-                   optimizer.beta2,
-                   optimizer.epsilon,
-                   optimizer.weight_decay,
-                   float(1 - std::pow(double(optimizer.beta1), double(updates_))),
-                   float(1 - std::pow(double(optimizer.beta2), double(updates_))),
-                   optimizer.gradient_clip};
+    AdamWConstants constants{optimizer.beta1, optimizer.beta2, optimizer.epsilon, optimizer.weight_decay,
+                             optimizer.gradient_clip};
+    backend.global_norm(stats_.slice_cols(Stats::gradient_norm, 1), gradients_);
     const int64_t decayed = model_->parameters().decayed_size;
     const bool rounds = backend.compute_dtype() != DType::f32;
     auto adamw = [&](int64_t first, int64_t count) {
@@ -141,20 +149,17 @@ void Trainer::apply_gradients(double rate) {
         auto part = [&](Tensor x) { return x.slice_cols(first, count); };
         if (rounds) {
             backend.adamw_rounding(part(model_->compute_weights()), part(model_->weights()), part(first_moment_),
-                                   part(second_moment_), part(gradients_), gradient_norm_, step);
+                                   part(second_moment_), part(gradients_), stats_, schedule_, constants);
         } else {
-            backend.adamw(part(model_->weights()), part(first_moment_), part(second_moment_), part(gradients_),
-                          gradient_norm_, step);
+            backend.adamw(part(model_->weights()), part(first_moment_), part(second_moment_), part(gradients_), stats_,
+                          schedule_, constants);
         }
     };
     adamw(0, decayed);
-    step.weight_decay = 0;
+    constants.weight_decay = 0;
     adamw(decayed, model_->parameters().size - decayed);
 
-    if (!ema_) return;
-    // A young average must not remember the initial weights: the decay grows with the number of updates.
-    const double decay = std::min(config_.ema_decay, double(1 + updates_) / double(10 + updates_));
-    backend.moving_average(ema_, model_->weights(), float(1 - decay));
+    if (ema_) backend.moving_average(ema_, model_->weights(), stats_, schedule_);
 }
 
 void Trainer::skip_to(int64_t step) {
@@ -165,8 +170,9 @@ void Trainer::skip_to(int64_t step) {
 }
 
 Evaluation Trainer::evaluate(const Dataset& dataset, const std::atomic<bool>& aborted) const {
+    Backend& backend = model_->backend();
     const int64_t batches = config_.eval_batches;
-    if (compute_ema_) model_->backend().copy(compute_ema_, ema_);
+    if (compute_ema_) backend.copy(compute_ema_, ema_);
     const Tensor weights = compute_ema_ ? compute_ema_ : ema_ ? ema_ : model_->compute_weights();
     Workspace& space = workspace(EVAL_BATCH_SIZE, config_.context_length, Pass::inference);
     double sum = 0, square_sum = 0;
@@ -174,10 +180,13 @@ Evaluation Trainer::evaluate(const Dataset& dataset, const std::atomic<bool>& ab
         if (aborted) fail(ErrorCode::aborted, "the evaluation was aborted");
         const Batch batch = evaluation_batch(config_, model_->config(), dataset, index);
         space.load(batch);
+        backend.zero(evaluation_loss_);
         model_->transformer().forward(weights, space);
-        const double loss = model_->transformer().loss(weights, space, weighted_rows(batch));
-        sum += loss;
-        square_sum += loss * loss;
+        model_->transformer().loss(evaluation_loss_, weights, space, weighted_rows(batch));
+        float loss = 0;
+        backend.download(&loss, evaluation_loss_);
+        sum += double(loss);
+        square_sum += double(loss) * double(loss);
     }
     const double mean = sum / double(batches);
     // One batch says nothing about its own spread.

@@ -61,7 +61,8 @@ public:
 private:
     StepStats update(const Batch& batch, int64_t part_size, double begin);
     int64_t part_size(int64_t batch, int64_t length) const;
-    void apply_gradients(double rate);
+    void upload_schedule(double rate);
+    void apply_gradients();
     void require_ema() const;
     Pass training_pass() const;
     Workspace& workspace(int64_t batch, int64_t length, Pass pass) const;
@@ -69,9 +70,11 @@ private:
     std::shared_ptr<Model> model_;
     TrainConfig config_;
     Arena arena_;
-    Tensor gradients_, first_moment_, second_moment_, gradient_norm_;
-    Tensor ema_;          // of the weights; absent when no average is kept
-    Tensor compute_ema_;  // its copy for ops, made when it is evaluated; absent when they read float32
+    Tensor gradients_, first_moment_, second_moment_;
+    Tensor stats_, schedule_;  // of the step, as Stats and Schedule say
+    Tensor evaluation_loss_;   // (1, 1)
+    Tensor ema_;               // of the weights; absent when no average is kept
+    Tensor compute_ema_;       // its copy for ops, made when it is evaluated; absent when they read float32
     mutable std::unique_ptr<Workspace> training_workspace_, evaluation_workspace_;
     int64_t completed_steps_ = 0;
     int64_t updates_ = 0;  // completed steps that were not skipped

@@ -34,12 +34,13 @@ public:
     void logits(Tensor weights, Workspace& workspace, std::span<const int32_t> rows,
                 const std::function<void(int64_t first, Tensor logits)>& consume) const;
 
-    // The loss after forward(): sum over rows of weight * nll(row -> target).
-    float loss(Tensor weights, Workspace& workspace, const WeightedRows& rows) const;
+    // After forward(): loss (1, 1) += sum over rows of weight * nll(row -> target).
+    void loss(Tensor loss, Tensor weights, Workspace& workspace, const WeightedRows& rows) const;
 
-    // forward(), the loss and the whole backward pass: gradients += d loss / d weights, laid out like the weights.
-    // The workspace must be one for training. The loss stays on the device, in workspace.head.loss.
-    void loss_and_gradients(Tensor gradients, Tensor weights, Workspace& workspace, const WeightedRows& rows) const;
+    // forward(), loss() and the whole backward pass: gradients += d loss / d weights, laid out like the weights.
+    // The workspace must be one for training.
+    void loss_and_gradients(Tensor loss, Tensor gradients, Tensor weights, Workspace& workspace,
+                            const WeightedRows& rows) const;
 
 private:
     struct Norm {
@@ -65,7 +66,7 @@ private:
 
     // One chunk of gathered rows: state.residual, state.norm, state.logits.
     void head_forward(Tensor weights, Workspace& workspace, HeadState& chunk, std::span<const int32_t> rows) const;
-    void head_loss(Tensor weights, Workspace& workspace, HeadState& chunk, const WeightedRows& rows,
+    void head_loss(Tensor loss, Tensor weights, Workspace& workspace, HeadState& chunk, const WeightedRows& rows,
                    int64_t first) const;
     void head_backward(Tensor gradients, Tensor weights, Workspace& workspace, HeadState& chunk) const;
 

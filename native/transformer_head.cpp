@@ -39,13 +39,13 @@ void Transformer::head_forward(Tensor weights, Workspace& workspace, HeadState& 
                             WeightLayout::out_in);
 }
 
-void Transformer::head_loss(Tensor weights, Workspace& workspace, HeadState& chunk, const WeightedRows& rows,
-                            int64_t first) const {
+void Transformer::head_loss(Tensor loss, Tensor weights, Workspace& workspace, HeadState& chunk,
+                            const WeightedRows& rows, int64_t first) const {
     const size_t begin = size_t(first), M = std::min(size_t(workspace.head_chunk), rows.rows.size() - begin);
     head_forward(weights, workspace, chunk, std::span(rows.rows).subspan(begin, M));
     backend_.upload(chunk.targets, rows.targets.data() + begin);
     backend_.upload(chunk.weights, rows.weights.data() + begin);
-    backend_.cross_entropy(chunk.loss, chunk.logits, chunk.targets, chunk.weights);
+    backend_.cross_entropy(loss, chunk.logits, chunk.targets, chunk.weights);
 }
 
 // chunk.logits holds the gradient of the logits.
@@ -63,15 +63,11 @@ void Transformer::head_backward(Tensor gradients, Tensor weights, Workspace& wor
     backend_.scatter_rows(workspace.backward.dresidual, dresidual, chunk.rows);
 }
 
-float Transformer::loss(Tensor weights, Workspace& workspace, const WeightedRows& rows) const {
-    backend_.zero(workspace.head.loss);
+void Transformer::loss(Tensor loss, Tensor weights, Workspace& workspace, const WeightedRows& rows) const {
     for (int64_t first = 0; first < int64_t(rows.rows.size()); first += workspace.head_chunk) {
         HeadState chunk;
-        head_loss(weights, workspace, chunk, rows, first);
+        head_loss(loss, weights, workspace, chunk, rows, first);
     }
-    float total = 0;
-    backend_.download(&total, workspace.head.loss);
-    return total;
 }
 
 void Transformer::logits(Tensor weights, Workspace& workspace, std::span<const int32_t> rows,

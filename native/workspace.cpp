@@ -54,6 +54,7 @@ void Workspace::lay_out(Arena& arena) {
     tokens = arena.take(1, N, DType::i32);
     positions = arena.take(1, N, DType::i32);
     lengths_ = arena.take(1, max_batch_, DType::i32);
+    dropout_seed_ = arena.take(1, 3, DType::i32);
     output = arena.take(N, C, compute);
     layers.clear();
     for (int64_t l = 0; l < config_.layers; l++) {
@@ -87,7 +88,6 @@ void Workspace::lay_out(Arena& arena) {
         head.dnorm = arena.take(head_chunk, C, compute);
         head.dresidual = arena.take(head_chunk, C, compute);
     }
-    head.loss = arena.take(1, 1);
 }
 
 void Workspace::shape(int64_t batch, int64_t length) {
@@ -108,10 +108,13 @@ void Workspace::shape(int64_t batch, int64_t length) {
         rows(*tensor);
 }
 
-void Workspace::load(const Batch& batch) {
+void Workspace::load(const Batch& batch, const StepDropout& step_dropout) {
     if (!fits(batch.batch, batch.length)) fail(ErrorCode::native, "a batch is larger than its workspace");
     shape(batch.batch, batch.length);
-    dropout = {};
+    const int32_t seed[] = {int32_t(step_dropout.seed), int32_t(step_dropout.seed >> 32),
+                            int32_t(step_dropout.first_sequence)};
+    if (step_dropout.probability > 0) backend_.upload(dropout_seed_, seed);
+    dropout = {step_dropout.probability, dropout_seed_, batch.length, 0};
     backend_.upload(tokens, batch.tokens.data());
     backend_.upload(positions, expand_positions(batch).data());
 

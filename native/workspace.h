@@ -47,11 +47,17 @@ struct HeadState {
     Tensor mean, rstd;              // (1, chunk)
     Tensor logits;                  // (chunk, V)
     Tensor dnorm, dresidual;        // (chunk, C), training only
-    Tensor loss;                    // (1, 1)
 };
 
 // recomputing_training keeps every layer's input and one state for all layers, which the backward pass fills again.
 enum class Pass { inference, training, recomputing_training };
+
+// Dropout of one part of a step.
+struct StepDropout {
+    float probability;       // 0: none
+    uint64_t seed;           // of the step
+    int64_t first_sequence;  // number of the part's first sequence in the step
+};
 
 class Workspace {
 public:
@@ -61,8 +67,8 @@ public:
     bool fits(int64_t batch, int64_t length) const { return batch <= max_batch_ && batch * length <= max_rows_; }
     size_t bytes() const { return arena_.bytes() + mask_arena_.bytes(); }
 
-    // Uploads a batch and shapes every tensor to it. The batch must fit and be valid. Dropout is off until it is set.
-    void load(const Batch& batch);
+    // Uploads a batch and shapes every tensor to it. The batch must fit and be valid.
+    void load(const Batch& batch, const StepDropout& step_dropout = {});
     bool recomputes() const { return pass_ == Pass::recomputing_training; }
 
     Tensor tokens, positions;  // i32 (1, N)
@@ -83,7 +89,7 @@ private:
     int64_t max_batch_, max_rows_;
     Pass pass_;
     Arena arena_, mask_arena_;
-    Tensor lengths_;
+    Tensor lengths_, dropout_seed_;
 };
 
 }  // namespace dllm

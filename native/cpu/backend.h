@@ -57,9 +57,9 @@ public:
     void cross_entropy(Tensor loss, Tensor logits, Tensor targets, Tensor weights) override;
 
     void global_norm(Tensor out, Tensor x) override;
-    void adamw(Tensor weights, Tensor first_moment, Tensor second_moment, Tensor gradients, Tensor gradient_norm,
-               const AdamWStep& step) override;
-    void moving_average(Tensor out, Tensor x, float rest) override;
+    void adamw(Tensor weights, Tensor first_moment, Tensor second_moment, Tensor gradients, Tensor stats,
+               Tensor schedule, const AdamWConstants& constants) override;
+    void moving_average(Tensor out, Tensor x, Tensor stats, Tensor schedule) override;
 
     void predict_tokens(Tensor tokens, Tensor confidence, Tensor logits, const DrawKey* draws,
                         const PredictOptions& options) override;

@@ -3,6 +3,7 @@
 #include "check.h"
 #include "thread_pool.h"
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -11,6 +12,15 @@ namespace dllm {
 namespace {
 
 constexpr int64_t ELEMENTS_PER_UNIT = 1 << 15;
+
+void check_update(const OpCheck& check, const Tensor& stats, const Tensor& schedule) {
+    check.shape("stats", stats, 1, Stats::columns);
+    check.shape("schedule", schedule, 1, Schedule::columns);
+}
+
+bool all_finite(const Tensor& stats) {
+    return std::all_of(stats.f32(), stats.f32() + stats.cols, [](float value) { return std::isfinite(value); });
+}
 
 }  // namespace
 
@@ -28,37 +38,41 @@ void CpuBackend::global_norm(Tensor out, Tensor x) {
     *out.f32() = float(std::sqrt(total));
 }
 
-void CpuBackend::adamw(Tensor weights, Tensor first_moment, Tensor second_moment, Tensor gradients,
-                       Tensor gradient_norm, const AdamWStep& step) {
+void CpuBackend::adamw(Tensor weights, Tensor first_moment, Tensor second_moment, Tensor gradients, Tensor stats,
+                       Tensor schedule, const AdamWConstants& constants) {
     const OpCheck check("adamw");
     const int64_t rows = weights.rows, cols = weights.cols;
-    check.shape("gradient_norm", gradient_norm, 1, 1);
+    check_update(check, stats, schedule);
     for (const auto& [what, x] : {std::pair("weights", weights), std::pair("first_moment", first_moment),
                                   std::pair("second_moment", second_moment), std::pair("gradients", gradients)}) {
         check.shape(what, x, rows, cols);
         check.contiguous(what, x);
     }
+    if (!all_finite(stats)) return;
+    const float norm = stats.f32()[Stats::gradient_norm], clip = constants.gradient_clip;
     AdamWFactors factors{};
-    factors.gradient_scale =
-        step.gradient_clip > 0 ? std::min(1.0f, step.gradient_clip / (*gradient_norm.f32() + 1e-6f)) : 1.0f;
-    factors.learning_rate = step.learning_rate;
-    factors.beta1 = step.beta1;
-    factors.beta2 = step.beta2;
-    factors.epsilon = step.epsilon;
-    factors.decay = 1.0f - step.learning_rate * step.weight_decay;
-    factors.bias_correction1 = step.bias_correction1;
-    factors.bias_correction2 = step.bias_correction2;
+    factors.gradient_scale = clip > 0 ? std::min(1.0f, clip / (norm + 1e-6f)) : 1.0f;
+    factors.learning_rate = schedule.f32()[Schedule::learning_rate];
+    factors.beta1 = constants.beta1;
+    factors.beta2 = constants.beta2;
+    factors.epsilon = constants.epsilon;
+    factors.decay = 1.0f - factors.learning_rate * constants.weight_decay;
+    factors.bias_correction1 = schedule.f32()[Schedule::bias_correction1];
+    factors.bias_correction2 = schedule.f32()[Schedule::bias_correction2];
     parallel_ranges(weights.count(), ELEMENTS_PER_UNIT, [&](int64_t begin, int64_t end) {
         kernels_.adamw(weights.f32() + begin, first_moment.f32() + begin, second_moment.f32() + begin,
                        gradients.f32() + begin, factors, end - begin);
     });
 }
 
-void CpuBackend::moving_average(Tensor out, Tensor x, float rest) {
+void CpuBackend::moving_average(Tensor out, Tensor x, Tensor stats, Tensor schedule) {
     const OpCheck check("moving_average");
+    check_update(check, stats, schedule);
     check.shape("x", x, out.rows, out.cols);
     check.contiguous("out", out);
     check.contiguous("x", x);
+    if (!all_finite(stats)) return;
+    const float rest = schedule.f32()[Schedule::average_rest];
     parallel_ranges(out.count(), ELEMENTS_PER_UNIT, [&](int64_t begin, int64_t end) {
         kernels_.moving_average(out.f32() + begin, x.f32() + begin, rest, end - begin);
     });

@@ -5,6 +5,7 @@
 #include "reduce.h"
 
 #include <cmath>
+#include <limits>
 
 namespace dllm::cuda {
 namespace {
@@ -92,28 +93,20 @@ __global__ void __launch_bounds__(NORM_THREADS) norm_of_partials(float* out, con
     if (threadIdx.x == 0) *out = float(sqrt(sum));
 }
 
-// ---- AdamW
+// ---- what an update reads from device memory
 
-struct AdamWFactors {
-    float gradient_clip;  // 0: off
-    float beta1, rest1, beta2, rest2;
-    float rate;        // learning_rate / bias_correction1
-    float root_scale;  // 1 / sqrt(bias_correction2)
-    float epsilon;
-    float decay;  // 1 - learning_rate * weight_decay
-};
-
-AdamWFactors factors_of(const AdamWStep& step) {
-    return {step.gradient_clip,
-            step.beta1,
-            1.0f - step.beta1,
-            step.beta2,
-            1.0f - step.beta2,
-            step.learning_rate / step.bias_correction1,
-            1.0f / std::sqrt(step.bias_correction2),
-            step.epsilon,
-            1.0f - step.learning_rate * step.weight_decay};
+__device__ inline bool all_finite(const float* stats) {
+    for (int i = 0; i < Stats::columns; i++)
+        if (!(fabsf(stats[i]) <= std::numeric_limits<float>::max())) return false;
+    return true;
 }
+
+void check_update(const OpCheck& op, const Tensor& stats, const Tensor& schedule) {
+    op.shape("stats", stats, 1, Stats::columns);
+    op.shape("schedule", schedule, 1, Schedule::columns);
+}
+
+// ---- AdamW
 
 template <int WIDTH, class T>
 __device__ inline void store_rounded(T* to, const float (&values)[WIDTH]) {
@@ -128,9 +121,14 @@ __device__ inline void store_rounded(T* to, const float (&values)[WIDTH]) {
 template <class T>
 __global__ void __launch_bounds__(THREADS)
     adamw_kernel(T* rounded, float* weights, float* first_moment, float* second_moment, const float* gradients,
-                 const float* gradient_norm, AdamWFactors factors, Flat flat) {
-    const float clip = factors.gradient_clip;
-    const float gradient_scale = clip > 0 ? fminf(1.0f, clip / (*gradient_norm + 1e-6f)) : 1.0f;
+                 const float* stats, const float* schedule, AdamWConstants constants, Flat flat) {
+    if (!all_finite(stats)) return;
+    const float clip = constants.gradient_clip, learning_rate = schedule[Schedule::learning_rate];
+    const float gradient_scale = clip > 0 ? fminf(1.0f, clip / (stats[Stats::gradient_norm] + 1e-6f)) : 1.0f;
+    const float rest1 = 1.0f - constants.beta1, rest2 = 1.0f - constants.beta2;
+    const float rate = learning_rate / schedule[Schedule::bias_correction1];
+    const float root_scale = 1.0f / sqrtf(schedule[Schedule::bias_correction2]);
+    const float decay = 1.0f - learning_rate * constants.weight_decay;
     flat.visit_own([&](int64_t first, auto width) {
         constexpr int WIDTH = decltype(width)::value;
         float w[WIDTH], m[WIDTH], v[WIDTH], g[WIDTH];
@@ -140,10 +138,10 @@ __global__ void __launch_bounds__(THREADS)
         load_once(g, gradients + first);
         for (int i = 0; i < WIDTH; i++) {
             const float scaled = g[i] * gradient_scale;
-            m[i] = fmaf(factors.beta1, m[i], factors.rest1 * scaled);
-            v[i] = fmaf(factors.beta2, v[i], factors.rest2 * (scaled * scaled));
-            const float denominator = fmaf(sqrtf(v[i]), factors.root_scale, factors.epsilon);
-            w[i] = fmaf(w[i], factors.decay, -(factors.rate * m[i] / denominator));
+            m[i] = fmaf(constants.beta1, m[i], rest1 * scaled);
+            v[i] = fmaf(constants.beta2, v[i], rest2 * (scaled * scaled));
+            const float denominator = fmaf(sqrtf(v[i]), root_scale, constants.epsilon);
+            w[i] = fmaf(w[i], decay, -(rate * m[i] / denominator));
         }
         store_once(weights + first, w);
         store_once(first_moment + first, m);
@@ -153,8 +151,8 @@ __global__ void __launch_bounds__(THREADS)
 }
 
 void check_adamw(const OpCheck& op, const Tensor& weights, const Tensor& first_moment, const Tensor& second_moment,
-                 const Tensor& gradients, const Tensor& gradient_norm) {
-    op.shape("gradient_norm", gradient_norm, 1, 1);
+                 const Tensor& gradients, const Tensor& stats, const Tensor& schedule) {
+    check_update(op, stats, schedule);
     for (const auto& [what, x] : {std::pair("weights", weights), std::pair("first_moment", first_moment),
                                   std::pair("second_moment", second_moment), std::pair("gradients", gradients)}) {
         op.shape(what, x, weights.rows, weights.cols);
@@ -164,7 +162,10 @@ void check_adamw(const OpCheck& op, const Tensor& weights, const Tensor& first_m
 
 // ---- the moving average
 
-__global__ void __launch_bounds__(THREADS) moving_average_kernel(float* out, const float* x, float rest, Flat flat) {
+__global__ void __launch_bounds__(THREADS)
+    moving_average_kernel(float* out, const float* x, const float* stats, const float* schedule, Flat flat) {
+    if (!all_finite(stats)) return;
+    const float rest = schedule[Schedule::average_rest];
     flat.visit_own([&](int64_t first, auto width) {
         constexpr int WIDTH = decltype(width)::value;
         float average[WIDTH], value[WIDTH];
@@ -195,20 +196,21 @@ void CudaBackend::global_norm(Tensor out, Tensor x) {
           "norm_of_partials");
 }
 
-void CudaBackend::adamw(Tensor weights, Tensor first_moment, Tensor second_moment, Tensor gradients,
-                        Tensor gradient_norm, const AdamWStep& step) {
-    check_adamw(OpCheck("adamw"), weights, first_moment, second_moment, gradients, gradient_norm);
+void CudaBackend::adamw(Tensor weights, Tensor first_moment, Tensor second_moment, Tensor gradients, Tensor stats,
+                        Tensor schedule, const AdamWConstants& constants) {
+    check_adamw(OpCheck("adamw"), weights, first_moment, second_moment, gradients, stats, schedule);
     if (weights.count() == 0) return;
     const Flat flat{weights, first_moment, second_moment, gradients};
-    check(launch(adamw_kernel<float>, flat.grid(), dim3(THREADS), 0, context_.stream(), nullptr, weights.f32(),
-                 first_moment.f32(), second_moment.f32(), gradients.f32(), gradient_norm.f32(), factors_of(step), flat),
-          "adamw_kernel");
+    check(
+        launch(adamw_kernel<float>, flat.grid(), dim3(THREADS), 0, context_.stream(), nullptr, weights.f32(),
+               first_moment.f32(), second_moment.f32(), gradients.f32(), stats.f32(), schedule.f32(), constants, flat),
+        "adamw_kernel");
 }
 
 void CudaBackend::adamw_rounding(Tensor rounded, Tensor weights, Tensor first_moment, Tensor second_moment,
-                                 Tensor gradients, Tensor gradient_norm, const AdamWStep& step) {
+                                 Tensor gradients, Tensor stats, Tensor schedule, const AdamWConstants& constants) {
     const OpCheck op("adamw_rounding");
-    check_adamw(op, weights, first_moment, second_moment, gradients, gradient_norm);
+    check_adamw(op, weights, first_moment, second_moment, gradients, stats, schedule);
     op.shape("rounded", rounded, weights.rows, weights.cols, compute_);
     op.contiguous("rounded", rounded);
     if (weights.count() == 0) return;
@@ -216,22 +218,23 @@ void CudaBackend::adamw_rounding(Tensor rounded, Tensor weights, Tensor first_mo
     dispatch(compute_, [&](auto element) {
         using T = decltype(element);
         check(launch(adamw_kernel<T>, flat.grid(), dim3(THREADS), 0, context_.stream(), static_cast<T*>(rounded.data),
-                     weights.f32(), first_moment.f32(), second_moment.f32(), gradients.f32(), gradient_norm.f32(),
-                     factors_of(step), flat),
+                     weights.f32(), first_moment.f32(), second_moment.f32(), gradients.f32(), stats.f32(),
+                     schedule.f32(), constants, flat),
               "adamw_kernel");
     });
 }
 
-void CudaBackend::moving_average(Tensor out, Tensor x, float rest) {
+void CudaBackend::moving_average(Tensor out, Tensor x, Tensor stats, Tensor schedule) {
     const OpCheck op("moving_average");
+    check_update(op, stats, schedule);
     op.shape("x", x, out.rows, out.cols);
     op.contiguous("out", out);
     op.contiguous("x", x);
     if (out.count() == 0) return;
     const Flat flat{out, x};
-    check(
-        launch(moving_average_kernel, flat.grid(), dim3(THREADS), 0, context_.stream(), out.f32(), x.f32(), rest, flat),
-        "moving_average_kernel");
+    check(launch(moving_average_kernel, flat.grid(), dim3(THREADS), 0, context_.stream(), out.f32(), x.f32(),
+                 stats.f32(), schedule.f32(), flat),
+          "moving_average_kernel");
 }
 
 }  // namespace dllm::cuda

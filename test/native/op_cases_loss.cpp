@@ -50,25 +50,39 @@ void add_global_norm(OpCases& cases, int64_t rows, int64_t cols, double scale) {
     });
 }
 
-AdamWStep adamw_step(int64_t number, float weight_decay, float gradient_clip) {
-    constexpr float BETA1 = 0.9f, BETA2 = 0.99f;
-    return {0.01f,
-            BETA1,
-            BETA2,
-            1e-8f,
-            weight_decay,
-            float(1 - std::pow(double(BETA1), double(number))),
-            float(1 - std::pow(double(BETA2), double(number))),
-            gradient_clip};
+constexpr float BETA1 = 0.9f, BETA2 = 0.99f, FINITE = 3.5f;
+
+// The loss and the gradient norm.
+Operand& stats_of(OpRun& run, float loss, float norm) {
+    reference::Matrix<float> values(1, Stats::columns);
+    values(0, Stats::loss) = loss, values(0, Stats::gradient_norm) = norm;
+    return run.input_f32("stats", values);
 }
 
-void add_moving_average(OpCases& cases, int64_t rows, int64_t cols, float rest) {
-    add_case(cases, case_name("moving_average", {rows, cols}), 3e-7, [=](OpRun& run) {
+Operand& schedule_of(OpRun& run, int64_t updates, float average_rest) {
+    reference::Matrix<float> values(1, Schedule::columns);
+    values(0, Schedule::learning_rate) = 0.01f;
+    values(0, Schedule::bias_correction1) = float(1 - std::pow(double(BETA1), double(updates)));
+    values(0, Schedule::bias_correction2) = float(1 - std::pow(double(BETA2), double(updates)));
+    values(0, Schedule::average_rest) = average_rest;
+    return run.input_f32("schedule", values);
+}
+
+std::string of_stats(float loss, float norm) {
+    return std::isfinite(loss) && std::isfinite(norm)
+               ? ""
+               : " of loss " + std::to_string(loss) + " and norm " + std::to_string(norm);
+}
+
+void add_moving_average(OpCases& cases, int64_t rows, int64_t cols, float rest, float loss = FINITE,
+                        float norm = FINITE) {
+    add_case(cases, case_name("moving_average", {rows, cols}) + of_stats(loss, norm), 3e-7, [=](OpRun& run) {
         run.contiguous();
         Operand& out = run.changed_f32("out", run.random.normal<float>(rows, cols));
         Operand& x = run.input_f32("x", run.random.normal<float>(rows, cols));
-        run.backend.moving_average(out.tensor, x.tensor, rest);
-        run.twin([&] { reference::moving_average(out.twin, x.twin, rest); });
+        Operand &stats = stats_of(run, loss, norm), &schedule = schedule_of(run, 1, rest);
+        run.backend.moving_average(out.tensor, x.tensor, stats.tensor, schedule.tensor);
+        run.twin([&] { reference::moving_average(out.twin, x.twin, stats.twin, schedule.twin); });
     });
 }
 
@@ -87,22 +101,40 @@ void add_adamw(OpCases& cases, int64_t rows, int64_t cols, float weight_decay, f
         for (int64_t step = 1; step <= steps; step++) {
             Operand& gradients = run.input_f32("gradients", run.random.normal<float>(rows, cols));
             // Below, then above the clip.
-            Operand& norm =
-                run.input_f32("gradient_norm", reference::Matrix<float>(1, 1, step % 2 == 0 ? 7.0f : 0.25f));
-            const AdamWStep adamw = adamw_step(step, weight_decay, gradient_clip);
+            Operand &stats = stats_of(run, FINITE, step % 2 == 0 ? 7.0f : 0.25f), &schedule = schedule_of(run, step, 1);
+            const AdamWConstants constants{BETA1, BETA2, 1e-8f, weight_decay, gradient_clip};
             if (rounding) {
                 run.backend.adamw_rounding(rounded.tensor, weights.tensor, first_moment.tensor, second_moment.tensor,
-                                           gradients.tensor, norm.tensor, adamw);
+                                           gradients.tensor, stats.tensor, schedule.tensor, constants);
             } else {
                 run.backend.adamw(weights.tensor, first_moment.tensor, second_moment.tensor, gradients.tensor,
-                                  norm.tensor, adamw);
+                                  stats.tensor, schedule.tensor, constants);
             }
             run.twin([&] {
-                reference::adamw(weights.twin, first_moment.twin, second_moment.twin, gradients.twin, norm.twin, adamw);
+                reference::adamw(weights.twin, first_moment.twin, second_moment.twin, gradients.twin, stats.twin,
+                                 schedule.twin, constants);
                 if (rounding) rounded.twin = weights.twin;
             });
         }
     });
+}
+
+// A step that is not finite: weights, moments and the rounded copy stay as they are.
+void add_skipped_adamw(OpCases& cases, int64_t rows, int64_t cols, float loss, float norm) {
+    add_case(
+        cases, case_name("adamw_rounding", {rows, cols}) + of_stats(loss, norm), 0,
+        [=](OpRun& run) {
+            run.contiguous();
+            const reference::Matrix<float> values = run.random.normal<float>(rows, cols, 0.02);
+            Operand &weights = run.changed_f32("weights", values), &rounded = run.changed("rounded", values);
+            Operand& first_moment = run.changed_f32("first_moment", run.random.normal<float>(rows, cols));
+            Operand& second_moment = run.changed_f32("second_moment", reference::Matrix<float>(rows, cols, 0.5f));
+            Operand& gradients = run.input_f32("gradients", run.random.normal<float>(rows, cols));
+            Operand &stats = stats_of(run, loss, norm), &schedule = schedule_of(run, 3, 1);
+            run.backend.adamw_rounding(rounded.tensor, weights.tensor, first_moment.tensor, second_moment.tensor,
+                                       gradients.tensor, stats.tensor, schedule.tensor, {BETA1, BETA2, 1e-8f, 0.1f, 1});
+        },
+        0);
 }
 
 }  // namespace
@@ -137,6 +169,11 @@ void add_loss_cases(OpCases& cases) {
     add_moving_average(cases, 1, 1, 0.5f);
     add_moving_average(cases, 3, 37, 1e-4f);
     add_moving_average(cases, 130, 301, 1.0f);
+    for (const auto& [loss, norm] : {std::pair(NAN, FINITE), std::pair(FINITE, NAN), std::pair(INFINITY, FINITE),
+                                     std::pair(FINITE, INFINITY), std::pair(-INFINITY, NAN)}) {
+        add_skipped_adamw(cases, 3, 37, loss, norm);
+        add_moving_average(cases, 3, 37, 0.5f, loss, norm);
+    }
 }
 
 }  // namespace dllm::test

@@ -148,25 +148,32 @@ void add_rows(OpCases& cases, RowShape shape) {
 
 void add_dropout(OpCases& cases, RowShape shape, float probability, bool with_residual) {
     const auto [N, C] = shape;
-    const DropoutDraw draw{probability, 0x123456789abcull, 3, std::max<int64_t>(1, N / 3), 7};
+    const auto draw_of = [=](const Integers& seed) {
+        return DropoutDraw{probability, seed.tensor, std::max<int64_t>(1, N / 3), 7};
+    };
+    const std::vector<int32_t> step_seed = {int32_t(0x89abcdef), 0x1234567, 3};
     const std::string name = case_name("dropout", {N, C}) + " " + std::to_string(probability);
     const auto outside = [=](OpRun& run) {
         Operand& x = run.input("x", run.random.normal<float>(N, C));
         Operand& residual = with_residual ? run.input("residual", run.random.normal<float>(N, C)) : run.absent();
         Operand& out = run.written("out", N, C);
+        Integers& seed = run.input("seed", step_seed);
+        const DropoutDraw draw = draw_of(seed);
         run.backend.dropout(out.tensor, x.tensor, residual.tensor, draw);
-        run.twin([&] { reference::dropout(out.twin, x.twin, residual.twin, draw); });
+        run.twin([&] { reference::dropout(out.twin, x.twin, residual.twin, seed.twin, draw); });
     };
     const auto in_place = [=](OpRun& run) {
         Operand& out = run.changed("out", run.random.normal<float>(N, C));
+        Integers& seed = run.input("seed", step_seed);
+        const DropoutDraw draw = draw_of(seed);
         if (!with_residual) {
             run.backend.dropout(out.tensor, out.tensor, {}, draw);
-            run.twin([&] { reference::dropout(out.twin, out.twin, {}, draw); });
+            run.twin([&] { reference::dropout(out.twin, out.twin, {}, seed.twin, draw); });
             return;
         }
         Operand& x = run.input("x", run.random.normal<float>(N, C));
         run.backend.dropout(out.tensor, x.tensor, out.tensor, draw);
-        run.twin([&] { reference::dropout(out.twin, x.twin, out.twin, draw); });
+        run.twin([&] { reference::dropout(out.twin, x.twin, out.twin, seed.twin, draw); });
     };
     const double bfloat16_tolerance = one_rounding(N * C);
     add_case(cases, name + (with_residual ? " residual" : ""), 1e-7, outside, bfloat16_tolerance);

@@ -189,7 +189,7 @@ void ReferenceBackend::scatter_rows(Tensor dx, Tensor dout, Tensor rows) {
 
 void ReferenceBackend::dropout(Tensor out, Tensor x, Tensor residual, const DropoutDraw& draw) {
     const reference::Matrix<float> added = residual ? matrix(residual) : reference::Matrix<float>();
-    reference::dropout(*Output(out), matrix(x), added, draw);
+    reference::dropout(*Output(out), matrix(x), added, integers(draw.seed), draw);
 }
 
 void ReferenceBackend::cross_entropy(Tensor loss, Tensor logits, Tensor targets, Tensor weights) {
@@ -205,14 +205,14 @@ void ReferenceBackend::global_norm(Tensor out, Tensor x) {
     (*Output(out))(0, 0) = float(norm(0, 0));
 }
 
-void ReferenceBackend::adamw(Tensor weights, Tensor first_moment, Tensor second_moment, Tensor gradients,
-                             Tensor gradient_norm, const AdamWStep& step) {
-    reference::adamw(*Output(weights), *Output(first_moment), *Output(second_moment), matrix(gradients),
-                     matrix(gradient_norm), step);
+void ReferenceBackend::adamw(Tensor weights, Tensor first_moment, Tensor second_moment, Tensor gradients, Tensor stats,
+                             Tensor schedule, const AdamWConstants& constants) {
+    reference::adamw(*Output(weights), *Output(first_moment), *Output(second_moment), matrix(gradients), matrix(stats),
+                     matrix(schedule), constants);
 }
 
-void ReferenceBackend::moving_average(Tensor out, Tensor x, float rest) {
-    reference::moving_average(*Output(out), matrix(x), rest);
+void ReferenceBackend::moving_average(Tensor out, Tensor x, Tensor stats, Tensor schedule) {
+    reference::moving_average(*Output(out), matrix(x), matrix(stats), matrix(schedule));
 }
 
 void ReferenceBackend::predict_tokens(Tensor tokens, Tensor confidence, Tensor logits, const DrawKey* draws,

@@ -21,15 +21,15 @@ std::shared_ptr<Model> dropout_model(Naming naming, float dropout) {
 // Loss and gradients of one pass with its dropout.
 Model::LossAndGradients pass(const Model& model, const Batch& batch, float dropout, Pass kind) {
     Workspace workspace(model.backend(), model.config(), batch.batch, batch.length, kind);
-    Tensor gradients;
-    const Arena arena =
-        Arena::lay_out(model.backend(), [&](Arena& a) { gradients = a.take(1, model.parameters().size); });
+    Tensor gradients, loss;
+    const Arena arena = Arena::lay_out(
+        model.backend(), [&](Arena& a) { gradients = a.take(1, model.parameters().size), loss = a.take(1, 1); });
     model.backend().zero(gradients);
-    workspace.load(batch);
-    workspace.dropout = {dropout, 11, 0, batch.length, 0};
-    model.transformer().loss_and_gradients(gradients, model.weights(), workspace, weighted_rows(batch));
+    model.backend().zero(loss);
+    workspace.load(batch, {dropout, 11, 0});
+    model.transformer().loss_and_gradients(loss, gradients, model.weights(), workspace, weighted_rows(batch));
     Model::LossAndGradients result{0, download(model, gradients)};
-    model.backend().download(&result.loss, workspace.head.loss);
+    model.backend().download(&result.loss, loss);
     return result;
 }
 
@@ -71,12 +71,14 @@ TEST(gradients_with_dropout_match_finite_differences) {
 
 TEST(dropout_drops_its_share_and_keeps_the_mean) {
     const std::unique_ptr<Backend> backend = make_cpu_backend();
-    Tensor x, out;
-    const Arena arena = Arena::lay_out(*backend, [&](Arena& a) { x = a.take(300, 333), out = a.take(300, 333); });
+    Tensor x, out, seed;
+    const Arena arena = Arena::lay_out(
+        *backend, [&](Arena& a) { x = a.take(300, 333), out = a.take(300, 333), seed = a.take(1, 3, DType::i32); });
+    backend->upload(seed, std::vector<int32_t>{1, 0, 0}.data());
     const std::vector<float> ones(300 * 333, 1.0f);
     backend->upload(x, ones.data());
     for (const float probability : {0.0f, 0.1f, 0.5f, 0.9f}) {
-        backend->dropout(out, x, {}, {probability, 1, 0, 100, 2});
+        backend->dropout(out, x, {}, {probability, seed, 100, 2});
         std::vector<float> values(ones.size());
         backend->download(values.data(), out);
         double sum = 0, dropped = 0;

@@ -166,15 +166,15 @@ void TimedBackend::global_norm(Tensor out, Tensor x) {
     count(sized("global_norm", x), 2 * size_of({x}), size_of({x}), [&] { backend_->global_norm(out, x); });
 }
 
-void TimedBackend::adamw(Tensor weights, Tensor first_moment, Tensor second_moment, Tensor gradients,
-                         Tensor gradient_norm, const AdamWStep& step) {
+void TimedBackend::adamw(Tensor weights, Tensor first_moment, Tensor second_moment, Tensor gradients, Tensor stats,
+                         Tensor schedule, const AdamWConstants& constants) {
     count(sized("adamw", weights), 14 * size_of({weights}), 7 * size_of({weights}),
-          [&] { backend_->adamw(weights, first_moment, second_moment, gradients, gradient_norm, step); });
+          [&] { backend_->adamw(weights, first_moment, second_moment, gradients, stats, schedule, constants); });
 }
 
-void TimedBackend::moving_average(Tensor out, Tensor x, float rest) {
+void TimedBackend::moving_average(Tensor out, Tensor x, Tensor stats, Tensor schedule) {
     count(sized("moving_average", x), 3 * size_of({x}), 3 * size_of({x}),
-          [&] { backend_->moving_average(out, x, rest); });
+          [&] { backend_->moving_average(out, x, stats, schedule); });
 }
 
 void TimedBackend::predict_tokens(Tensor tokens, Tensor confidence, Tensor logits, const DrawKey* draws,

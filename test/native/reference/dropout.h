@@ -5,13 +5,17 @@
 #include "matrix.h"
 #include "rng.h"
 
+#include <vector>
+
 namespace dllm::reference {
 
-// out = residual + x / (1 - p) where kept
+// out = residual + x / (1 - p) where kept. seed: what draw.seed holds.
 template <typename Real>
-void dropout(Matrix<Real>& out, const Matrix<Real>& x, const Matrix<Real>& residual, const DropoutDraw& draw) {
+void dropout(Matrix<Real>& out, const Matrix<Real>& x, const Matrix<Real>& residual, const std::vector<int32_t>& seed,
+             const DropoutDraw& draw) {
+    const uint64_t step_seed = uint64_t(uint32_t(seed[1])) << 32 | uint32_t(seed[0]);
     for (int64_t n = 0; n < out.rows; n++) {
-        const PhiloxKey key = philox_key(draw.seed, uint64_t(draw.first_sequence + n / draw.length));
+        const PhiloxKey key = philox_key(step_seed, uint64_t(seed[2] + n / draw.length));
         for (int64_t c = 0; c < out.cols; c++) {
             const uint32_t bits = random_bits(key, Stream::dropout, draw.place, uint32_t(n % draw.length), uint32_t(c));
             const bool kept = bits >= dropout_threshold(draw.probability);
