@@ -3,6 +3,7 @@
 
 #include "error.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace dllm {
@@ -27,12 +28,14 @@ Arena& Arena::operator=(Arena&& other) noexcept {
     return *this;
 }
 
-Tensor Arena::take(int64_t rows, int64_t cols, DType dtype) {
+Tensor Arena::take(int64_t rows, int64_t cols, DType dtype, int64_t row_alignment) {
     constexpr size_t ALIGNMENT = 64;
+    const int64_t row_elements = std::max<int64_t>(row_alignment / dtype_bytes(dtype), 1);
+    const int64_t stride = (cols + row_elements - 1) / row_elements * row_elements;
     const size_t begin = (used_ + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    used_ = begin + size_t(rows) * size_t(cols) * size_t(dtype_bytes(dtype));
+    used_ = begin + size_t(rows) * size_t(stride) * size_t(dtype_bytes(dtype));
     if (data_ != nullptr && used_ > capacity_) fail(ErrorCode::native, "an arena was cut beyond what it measured");
-    return {data_ != nullptr ? data_ + begin : nullptr, rows, cols, cols, dtype};
+    return {data_ != nullptr ? data_ + begin : nullptr, rows, cols, stride, dtype};
 }
 
 }  // namespace dllm

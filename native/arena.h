@@ -19,8 +19,8 @@ public:
     Arena(const Arena&) = delete;
     Arena& operator=(const Arena&) = delete;
 
-    // A contiguous tensor at the next 64-byte boundary.
-    Tensor take(int64_t rows, int64_t cols, DType dtype = DType::f32);
+    // A tensor at the next 64-byte boundary, contiguous unless its rows must begin at multiples of so many bytes.
+    Tensor take(int64_t rows, int64_t cols, DType dtype = DType::f32, int64_t row_alignment = 1);
     size_t bytes() const { return used_; }
 
     // Runs layout(arena) to measure, allocates, and runs it again to cut.

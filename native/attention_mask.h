@@ -17,6 +17,8 @@ struct AttentionSpec {
     uint64_t step = 0;            // annealed: one draw per step, shared by batch and heads
     int64_t block_length = 0;     // block_causal, block_diffusion
     std::vector<uint8_t> mask;    // explicit_mask: T x T, or B x T x T; 1 = may attend
+
+    bool operator==(const AttentionSpec&) const = default;
 };
 
 struct TileMap {

@@ -80,13 +80,19 @@ public:
     // A training step works on whole sequences of about this many rows at a time. On a CPU more rows are no faster, and
     // their activations take memory.
     virtual int64_t rows_per_pass() const { return 1024; }
+    // The head works on so many rows that their logits are at most this many values.
+    virtual int64_t logits_per_pass() const { return int64_t(1) << 25; }
+    // Rows with a weight are filled up, by rows without, to a multiple of this many, so that shapes repeat.
+    virtual int64_t row_bucket() const { return 1; }
+    // Rows of logits begin at multiples of this many bytes.
+    virtual int64_t row_alignment() const { return 1; }
 
     // ---- memory ----------------------------------------------------------------------------------
     // 64-byte aligned. Throws ERR_OUT_OF_MEMORY naming the bytes asked for.
     virtual void* allocate(size_t bytes) = 0;
     virtual void release(void* data) = 0;
     virtual void upload(Tensor out, const void* host) = 0;  // contiguous
-    virtual void download(void* host, Tensor x) = 0;        // contiguous
+    virtual void download(void* host, Tensor x) = 0;        // the rows of x one after the other
     virtual void zero(Tensor out) = 0;
     // f32 to bf16 is rounded to nearest even. A backend that computes in float32 copies within one type only.
     virtual void copy(Tensor out, Tensor x) = 0;

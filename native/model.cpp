@@ -106,7 +106,7 @@ Model::LossAndGradients Model::loss_and_gradients(const Batch& batch) const {
     backend_->zero(gradients);
     backend_->zero(loss);
     workspace.load(batch);
-    transformer_.loss_and_gradients(loss, gradients, compute_weights(), workspace, weighted_rows(batch));
+    transformer_.loss_and_gradients(loss, gradients, compute_weights(), workspace);
 
     LossAndGradients result{0, std::vector<float>(static_cast<size_t>(table_.size))};
     backend_->download(&result.loss, loss);

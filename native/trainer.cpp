@@ -103,7 +103,7 @@ StepStats Trainer::update(const Batch& batch, int64_t part_size, double begin) {
         const Batch part = slice(batch, first, std::min(part_size, batch.batch - first));
         space.load(part, {model_->config().dropout, dropout_seed, first});
         model_->transformer().loss_and_gradients(stats_.slice_cols(Stats::loss, 1), gradients_,
-                                                 model_->compute_weights(), space, weighted_rows(part));
+                                                 model_->compute_weights(), space);
     }
     const double rate = learning_rate(config_.learning_rate, completed_steps_);
     upload_schedule(rate);
@@ -182,7 +182,7 @@ Evaluation Trainer::evaluate(const Dataset& dataset, const std::atomic<bool>& ab
         space.load(batch);
         backend.zero(evaluation_loss_);
         model_->transformer().forward(weights, space);
-        model_->transformer().loss(evaluation_loss_, weights, space, weighted_rows(batch));
+        model_->transformer().loss(evaluation_loss_, weights, space);
         float loss = 0;
         backend.download(&loss, evaluation_loss_);
         sum += double(loss);

@@ -166,14 +166,12 @@ void Transformer::attention_backward(Tensor gradients, Tensor weights, Workspace
                   {config_.norm, w.attention_norm, w.attention_norm_bias});
 }
 
-void Transformer::loss_and_gradients(Tensor loss, Tensor gradients, Tensor weights, Workspace& workspace,
-                                     const WeightedRows& rows) const {
+void Transformer::loss_and_gradients(Tensor loss, Tensor gradients, Tensor weights, Workspace& workspace) const {
     forward(weights, workspace);
     backend_.zero(workspace.backward.dresidual);
-    const int64_t count = int64_t(rows.rows.size());
-    for (int64_t first = 0; first < count; first += workspace.head_chunk) {
-        HeadState chunk;
-        head_loss(loss, weights, workspace, chunk, rows, first);
+    for (int64_t first = 0; first < workspace.head_count; first += workspace.head_chunk) {
+        HeadState chunk = workspace.head_rows(first);
+        head_loss(loss, weights, workspace, chunk);
         head_backward(gradients, weights, workspace, chunk);
     }
     for (int64_t l = config_.layers - 1; l >= 0; l--) {

@@ -13,15 +13,6 @@
 
 namespace dllm {
 
-// A row of the residual stream with a weight in the loss.
-struct WeightedRows {
-    std::vector<int32_t> rows;
-    std::vector<int32_t> targets;
-    std::vector<float> weights;
-};
-
-WeightedRows weighted_rows(const Batch& batch);
-
 class Transformer {
 public:
     Transformer(Backend& backend, const ModelConfig& config, const ParameterTable& table);
@@ -35,12 +26,11 @@ public:
                 const std::function<void(int64_t first, Tensor logits)>& consume) const;
 
     // After forward(): loss (1, 1) += sum over rows of weight * nll(row -> target).
-    void loss(Tensor loss, Tensor weights, Workspace& workspace, const WeightedRows& rows) const;
+    void loss(Tensor loss, Tensor weights, Workspace& workspace) const;
 
     // forward(), loss() and the whole backward pass: gradients += d loss / d weights, laid out like the weights.
     // The workspace must be one for training.
-    void loss_and_gradients(Tensor loss, Tensor gradients, Tensor weights, Workspace& workspace,
-                            const WeightedRows& rows) const;
+    void loss_and_gradients(Tensor loss, Tensor gradients, Tensor weights, Workspace& workspace) const;
 
 private:
     struct Norm {
@@ -64,10 +54,9 @@ private:
     void attention_backward(Tensor gradients, Tensor weights, Workspace& workspace, int64_t l) const;
     void mlp_backward(Tensor gradients, Tensor weights, Workspace& workspace, int64_t l) const;
 
-    // One chunk of gathered rows: state.residual, state.norm, state.logits.
-    void head_forward(Tensor weights, Workspace& workspace, HeadState& chunk, std::span<const int32_t> rows) const;
-    void head_loss(Tensor loss, Tensor weights, Workspace& workspace, HeadState& chunk, const WeightedRows& rows,
-                   int64_t first) const;
+    // One chunk of gathered rows: chunk.residual, chunk.norm, chunk.logits.
+    void head_forward(Tensor weights, Workspace& workspace, HeadState& chunk) const;
+    void head_loss(Tensor loss, Tensor weights, Workspace& workspace, HeadState& chunk) const;
     void head_backward(Tensor gradients, Tensor weights, Workspace& workspace, HeadState& chunk) const;
 
     HeadShape head_shape() const;

@@ -2,33 +2,9 @@
 // cost nothing (the 1/t-weighted loss of a masked-diffusion model needs about half of all rows).
 #include "transformer.h"
 
-#include <algorithm>
-
 namespace dllm {
 
-WeightedRows weighted_rows(const Batch& batch) {
-    WeightedRows result;
-    for (size_t i = 0; i < batch.loss_weights.size(); i++) {
-        if (batch.loss_weights[i] == 0) continue;
-        result.rows.push_back(int32_t(i));
-        result.targets.push_back(batch.targets[i]);
-        result.weights.push_back(batch.loss_weights[i]);
-    }
-    return result;
-}
-
-void Transformer::head_forward(Tensor weights, Workspace& workspace, HeadState& chunk,
-                               std::span<const int32_t> rows) const {
-    const int64_t M = int64_t(rows.size());
-    const HeadState& whole = workspace.head;
-    auto row = [M](Tensor tensor) { return Tensor{tensor.data, 1, M, M, tensor.dtype}; };
-    chunk = whole;
-    chunk.rows = row(whole.rows), chunk.targets = row(whole.targets), chunk.weights = row(whole.weights);
-    chunk.mean = row(whole.mean), chunk.rstd = row(whole.rstd);
-    for (Tensor* tensor : {&chunk.residual, &chunk.norm, &chunk.logits, &chunk.dnorm, &chunk.dresidual})
-        tensor->rows = tensor->data != nullptr ? M : 0;
-
-    backend_.upload(chunk.rows, rows.data());
+void Transformer::head_forward(Tensor weights, Workspace& workspace, HeadState& chunk) const {
     backend_.gather_rows(chunk.residual, workspace.output, chunk.rows);
     if (config_.final_norm)
         norm_forward(chunk.norm, chunk.mean, chunk.rstd, chunk.residual, weights,
@@ -39,12 +15,8 @@ void Transformer::head_forward(Tensor weights, Workspace& workspace, HeadState& 
                             WeightLayout::out_in);
 }
 
-void Transformer::head_loss(Tensor loss, Tensor weights, Workspace& workspace, HeadState& chunk,
-                            const WeightedRows& rows, int64_t first) const {
-    const size_t begin = size_t(first), M = std::min(size_t(workspace.head_chunk), rows.rows.size() - begin);
-    head_forward(weights, workspace, chunk, std::span(rows.rows).subspan(begin, M));
-    backend_.upload(chunk.targets, rows.targets.data() + begin);
-    backend_.upload(chunk.weights, rows.weights.data() + begin);
+void Transformer::head_loss(Tensor loss, Tensor weights, Workspace& workspace, HeadState& chunk) const {
+    head_forward(weights, workspace, chunk);
     backend_.cross_entropy(loss, chunk.logits, chunk.targets, chunk.weights);
 }
 
@@ -63,20 +35,20 @@ void Transformer::head_backward(Tensor gradients, Tensor weights, Workspace& wor
     backend_.scatter_rows(workspace.backward.dresidual, dresidual, chunk.rows);
 }
 
-void Transformer::loss(Tensor loss, Tensor weights, Workspace& workspace, const WeightedRows& rows) const {
-    for (int64_t first = 0; first < int64_t(rows.rows.size()); first += workspace.head_chunk) {
-        HeadState chunk;
-        head_loss(loss, weights, workspace, chunk, rows, first);
+void Transformer::loss(Tensor loss, Tensor weights, Workspace& workspace) const {
+    for (int64_t first = 0; first < workspace.head_count; first += workspace.head_chunk) {
+        HeadState chunk = workspace.head_rows(first);
+        head_loss(loss, weights, workspace, chunk);
     }
 }
 
 void Transformer::logits(Tensor weights, Workspace& workspace, std::span<const int32_t> rows,
                          const std::function<void(int64_t first, Tensor logits)>& consume) const {
-    for (size_t first = 0; first < rows.size(); first += size_t(workspace.head_chunk)) {
-        HeadState chunk;
-        head_forward(weights, workspace, chunk,
-                     rows.subspan(first, std::min(size_t(workspace.head_chunk), rows.size() - first)));
-        consume(int64_t(first), chunk.logits);
+    workspace.select(rows);
+    for (int64_t first = 0; first < workspace.head_count; first += workspace.head_chunk) {
+        HeadState chunk = workspace.head_rows(first);
+        head_forward(weights, workspace, chunk);
+        consume(first, chunk.logits);
     }
 }
 

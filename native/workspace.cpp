@@ -1,29 +1,16 @@
 // Workspace: see workspace.h.
 #include "workspace.h"
 
-#include "error.h"
-
 #include <algorithm>
-#include <string>
+#include <bit>
 
 namespace dllm {
-namespace {
-
-std::vector<int32_t> expand_positions(const Batch& batch) {
-    const int64_t B = batch.batch, T = batch.length;
-    if (int64_t(batch.positions.size()) == B * T && B != 1) return batch.positions;
-    const int64_t period = batch.attention.kind == AttentionKind::block_diffusion ? T / 2 : T;
-    std::vector<int32_t> positions(static_cast<size_t>(B * T));
-    for (int64_t i = 0; i < B * T; i++)
-        positions[size_t(i)] = batch.positions.empty() ? int32_t(i % T % period) : batch.positions[size_t(i % T)];
-    return positions;
-}
-
-}  // namespace
 
 Workspace::Workspace(Backend& backend, const ModelConfig& config, int64_t max_batch, int64_t max_length, Pass pass)
     : backend_(backend), config_(config), max_batch_(max_batch), max_rows_(max_batch * max_length), pass_(pass) {
-    head_chunk = std::clamp<int64_t>(MAX_LOGITS / config.vocab_size, 1, max_rows_);
+    head_chunk = std::clamp<int64_t>(backend.logits_per_pass() / config.vocab_size, 1, max_rows_);
+    // Full chunks of rows that fill whole buckets.
+    if (head_chunk > backend.row_bucket()) head_chunk -= head_chunk % backend.row_bucket();
     arena_ = Arena::lay_out(backend, [this](Arena& arena) { lay_out(arena); });
 }
 
@@ -51,10 +38,8 @@ void Workspace::lay_out(Arena& arena) {
         return state;
     };
 
-    tokens = arena.take(1, N, DType::i32);
-    positions = arena.take(1, N, DType::i32);
-    lengths_ = arena.take(1, max_batch_, DType::i32);
-    dropout_seed_ = arena.take(1, 3, DType::i32);
+    // Tokens, positions, the head's rows, targets and weights; lengths; the seed of dropout.
+    inputs_ = arena.take(1, 5 * staged_size(N) + staged_size(max_batch_) + staged_size(3), DType::i32);
     output = arena.take(N, C, compute);
     layers.clear();
     for (int64_t l = 0; l < config_.layers; l++) {
@@ -76,17 +61,14 @@ void Workspace::lay_out(Arena& arena) {
         backward.dpre = gradient(pre);
         backward.dhidden = gradient(F);
     }
-    head.rows = arena.take(1, head_chunk, DType::i32);
-    head.targets = arena.take(1, head_chunk, DType::i32);
-    head.weights = arena.take(1, head_chunk);
-    head.residual = arena.take(head_chunk, C, compute);
-    head.norm = arena.take(head_chunk, C, compute);
-    head.mean = arena.take(1, head_chunk);
-    head.rstd = arena.take(1, head_chunk);
-    head.logits = arena.take(head_chunk, config_.vocab_size, compute);
+    head_.residual = arena.take(head_chunk, C, compute);
+    head_.norm = arena.take(head_chunk, C, compute);
+    head_.mean = arena.take(1, head_chunk);
+    head_.rstd = arena.take(1, head_chunk);
+    head_.logits = arena.take(head_chunk, config_.vocab_size, compute, backend_.row_alignment());
     if (training) {
-        head.dnorm = arena.take(head_chunk, C, compute);
-        head.dresidual = arena.take(head_chunk, C, compute);
+        head_.dnorm = arena.take(head_chunk, C, compute);
+        head_.dresidual = arena.take(head_chunk, C, compute);
     }
 }
 
@@ -94,7 +76,7 @@ void Workspace::shape(int64_t batch, int64_t length) {
     const int64_t N = batch * length;
     auto rows = [N](Tensor& tensor) { tensor.rows = tensor.data != nullptr ? N : 0; };
     auto cols = [N](Tensor& tensor) { tensor.cols = tensor.stride = N; };
-    cols(tokens), cols(positions), rows(output);
+    rows(output);
     for (LayerState& state : layers) {
         for (Tensor* tensor : {&state.input, &state.attention_norm, &state.qkv, &state.query_key_rstd, &state.attention,
                                &state.mid, &state.mlp_norm, &state.mlp_pre, &state.mlp_hidden})
@@ -108,35 +90,28 @@ void Workspace::shape(int64_t batch, int64_t length) {
         rows(*tensor);
 }
 
-void Workspace::load(const Batch& batch, const StepDropout& step_dropout) {
-    if (!fits(batch.batch, batch.length)) fail(ErrorCode::native, "a batch is larger than its workspace");
-    shape(batch.batch, batch.length);
-    const int32_t seed[] = {int32_t(step_dropout.seed), int32_t(step_dropout.seed >> 32),
-                            int32_t(step_dropout.first_sequence)};
-    if (step_dropout.probability > 0) backend_.upload(dropout_seed_, seed);
-    dropout = {step_dropout.probability, dropout_seed_, batch.length, 0};
-    backend_.upload(tokens, batch.tokens.data());
-    backend_.upload(positions, expand_positions(batch).data());
+HeadState Workspace::head_rows(int64_t first) const {
+    const int64_t M = std::min(head_chunk, head_count - first);
+    HeadState chunk = head_;
+    for (Tensor* tensor : {&chunk.rows, &chunk.targets, &chunk.weights})
+        if (*tensor) *tensor = tensor->slice_cols(first, M);
+    for (Tensor* tensor : {&chunk.mean, &chunk.rstd}) *tensor = tensor->reshape(1, M);
+    for (Tensor* tensor : {&chunk.residual, &chunk.norm, &chunk.logits, &chunk.dnorm, &chunk.dresidual})
+        tensor->rows = *tensor ? M : 0;
+    return chunk;
+}
 
-    const TileMap map = make_tile_map(batch.attention, batch.batch, batch.length, batch.length, 0);
-    mask_arena_ = {};
-    Tensor tiles, bits;
-    mask_arena_ = Arena::lay_out(backend_, [&](Arena& arena) {
-        tiles = arena.take(map.masks * map.query_tiles, map.key_tiles, DType::i32);
-        bits = map.bits.empty() ? Tensor{}
-                                : arena.take(int64_t(map.bits.size()) / TileMap::TILE, 2 * TileMap::TILE, DType::i32);
-    });
-    backend_.upload(tiles, map.tiles.data());
-    if (bits) backend_.upload(bits, map.bits.data());
-
-    Tensor lengths;
-    if (!batch.lengths.empty()) {
-        lengths = lengths_.slice_cols(0, batch.batch);
-        lengths.stride = batch.batch;
-        backend_.upload(lengths, batch.lengths.data());
-    }
-    attention = {batch.batch,          batch.length, batch.length, 0,    config_.heads, config_.kv_heads,
-                 config_.head_width(), map.masks,    tiles,        bits, lengths};
+std::vector<int64_t> Workspace::key() const {
+    const auto address = [](const Tensor& x) { return int64_t(reinterpret_cast<intptr_t>(x.data)); };
+    return {attention.batch,
+            attention.query_length,
+            attention.masks,
+            head_count,
+            address(attention.tiles),
+            address(attention.bits),
+            address(attention.lengths),
+            address(dropout.seed),
+            std::bit_cast<int32_t>(dropout.probability)};
 }
 
 }  // namespace dllm

@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace dllm {
@@ -38,15 +39,14 @@ struct BackwardState {
     Tensor dhidden;     // (N, F)
 };
 
-// The head runs over chunks of gathered rows, so that logits never take more than this many values at once.
-constexpr int64_t MAX_LOGITS = int64_t(1) << 25;
-
+// The head runs over chunks of gathered rows, so that logits never take more than Backend::logits_per_pass().
 struct HeadState {
-    Tensor rows, targets, weights;  // (1, chunk)
-    Tensor residual, norm;          // (chunk, C)
-    Tensor mean, rstd;              // (1, chunk)
-    Tensor logits;                  // (chunk, V)
-    Tensor dnorm, dresidual;        // (chunk, C), training only
+    Tensor rows, targets;     // i32 (1, chunk)
+    Tensor weights;           // (1, chunk); like targets, of rows with a weight only
+    Tensor residual, norm;    // (chunk, C)
+    Tensor mean, rstd;        // (1, chunk)
+    Tensor logits;            // (chunk, V)
+    Tensor dnorm, dresidual;  // (chunk, C), training only
 };
 
 // recomputing_training keeps every layer's input and one state for all layers, which the backward pass fills again.
@@ -67,29 +67,56 @@ public:
     bool fits(int64_t batch, int64_t length) const { return batch <= max_batch_ && batch * length <= max_rows_; }
     size_t bytes() const { return arena_.bytes() + mask_arena_.bytes(); }
 
-    // Uploads a batch and shapes every tensor to it. The batch must fit and be valid.
+    // Uploads a batch and shapes every tensor to it. The batch must fit and be valid. The head's rows are those with a
+    // weight in the loss, where the batch has targets.
     void load(const Batch& batch, const StepDropout& step_dropout = {});
+    // Makes these rows of the batch the head's, without targets.
+    void select(std::span<const int32_t> rows);
+    // The head's state for its rows [first, first + head_chunk), or to their end.
+    HeadState head_rows(int64_t first) const;
     bool recomputes() const { return pass_ == Pass::recomputing_training; }
+
+    // All that ops on this workspace are told and that differs between batches: equal keys, equal ops.
+    std::vector<int64_t> key() const;
 
     Tensor tokens, positions;  // i32 (1, N)
     AttentionShape attention;
     std::vector<LayerState> layers;
     Tensor output;  // (N, C) residual stream after the last layer
     BackwardState backward;
-    HeadState head;
     int64_t head_chunk = 0;  // rows per chunk
+    int64_t head_count = 0;  // the head's rows
     DropoutDraw dropout{};   // of this batch, place 0; probability 0: none
 
 private:
     void lay_out(Arena& arena);
     void shape(int64_t batch, int64_t length);
+    Tensor stage(const void* values, size_t count, DType dtype = DType::i32);
+    void stage_weighted_rows(const Batch& batch);
+    void upload_staged(size_t first);
+    void load_mask(const Batch& batch);
 
     Backend& backend_;
     const ModelConfig config_;
     int64_t max_batch_, max_rows_;
     Pass pass_;
-    Arena arena_, mask_arena_;
-    Tensor lengths_, dropout_seed_;
+    Arena arena_;
+    HeadState head_;  // for a whole chunk
+
+    // Everything that a batch uploads but its mask: one after the other, on the host and on the device, at 64-byte
+    // boundaries.
+    static constexpr int64_t staged_size(int64_t count) { return (count + 15) / 16 * 16; }
+    std::vector<int32_t> staged_;
+    Tensor inputs_;            // (1, room for what is staged)
+    size_t staged_batch_ = 0;  // how much of it precedes the head's rows
+
+    // The mask, uploaded again only when it changes; its memory is kept while it is large enough.
+    Arena mask_arena_;
+    Tensor tile_room_, bit_room_;
+    AttentionSpec mask_spec_;
+    int64_t mask_batch_ = 0, mask_length_ = 0;  // 0: no mask is loaded
+    int64_t masks_ = 0;
+    Tensor tiles_, bits_;
 };
 
 }  // namespace dllm

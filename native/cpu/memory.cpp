@@ -83,8 +83,11 @@ void CpuBackend::upload(Tensor out, const void* host) {
 }
 
 void CpuBackend::download(void* host, Tensor x) {
-    OpCheck("download").contiguous("x", x);
-    if (x.count() > 0) std::memcpy(host, x.data, size_t(x.count() * dtype_bytes(x.dtype)));
+    if (x.count() == 0) return;
+    if (x.contiguous()) x = x.reshape(1, x.count());
+    const size_t bytes = size_t(x.cols * dtype_bytes(x.dtype));
+    for (int64_t r = 0; r < x.rows; r++)
+        std::memcpy(static_cast<std::byte*>(host) + size_t(r) * bytes, x.slice_rows(r, 1).data, bytes);
 }
 
 void CpuBackend::zero(Tensor out) {

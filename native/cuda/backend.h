@@ -17,6 +17,9 @@ public:
     const char* name() const override { return compute_ == DType::bf16 ? "cuda bfloat16" : "cuda float32"; }
     DType compute_dtype() const override { return compute_; }
     int64_t rows_per_pass() const override { return std::numeric_limits<int64_t>::max(); }
+    int64_t logits_per_pass() const override { return int64_t(1) << 29; }
+    int64_t row_bucket() const override { return 256; }
+    int64_t row_alignment() const override { return 16; }
 
     void* allocate(size_t bytes) override;
     void release(void* data) override;

@@ -105,8 +105,13 @@ void Context::release(void* data) {
 
 void Context::upload(void* to, const void* host, size_t bytes) { staging_.upload(to, host, bytes, stream()); }
 
-void Context::download(void* host, const void* from, size_t bytes) {
-    check(cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, stream()), "cudaMemcpyAsync");
+void Context::download(void* host, const void* from, size_t pitch, size_t row_bytes, size_t rows) {
+    if (rows == 1) {
+        check(cudaMemcpyAsync(host, from, row_bytes, cudaMemcpyDeviceToHost, stream()), "cudaMemcpyAsync");
+    } else if (rows > 1) {
+        check(cudaMemcpy2DAsync(host, row_bytes, from, pitch, row_bytes, rows, cudaMemcpyDeviceToHost, stream()),
+              "cudaMemcpy2DAsync");
+    }
     check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
 }
 

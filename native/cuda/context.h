@@ -57,8 +57,8 @@ public:
     // Waits for the work that may still use it.
     void release(void* data);
     void upload(void* to, const void* host, size_t bytes);
-    // Waits for everything enqueued so far.
-    void download(void* host, const void* from, size_t bytes);
+    // Rows of so many bytes, `pitch` apart on the device. Waits for everything enqueued so far.
+    void download(void* host, const void* from, size_t pitch, size_t row_bytes, size_t rows);
 
     static constexpr size_t WORKSPACE_BYTES = size_t(32) << 20;
 

@@ -94,7 +94,11 @@ void ReferenceBackend::upload(Tensor out, const void* host) {
     std::memcpy(out.data, host, out.count() * dtype_bytes(out.dtype));
 }
 
-void ReferenceBackend::download(void* host, Tensor x) { std::memcpy(host, x.data, x.count() * dtype_bytes(x.dtype)); }
+void ReferenceBackend::download(void* host, Tensor x) {
+    const size_t bytes = size_t(x.cols * dtype_bytes(x.dtype));
+    for (int64_t row = 0; row < x.rows; row++)
+        std::memcpy(static_cast<std::byte*>(host) + size_t(row) * bytes, x.slice_rows(row, 1).data, bytes);
+}
 
 void ReferenceBackend::zero(Tensor out) {
     for (int64_t row = 0; row < out.rows; row++) std::fill_n(out.i32() + row * out.stride, out.cols, 0);

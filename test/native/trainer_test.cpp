@@ -27,7 +27,7 @@ Model::LossAndGradients pass(const Model& model, const Batch& batch, float dropo
     model.backend().zero(gradients);
     model.backend().zero(loss);
     workspace.load(batch, {dropout, 11, 0});
-    model.transformer().loss_and_gradients(loss, gradients, model.weights(), workspace, weighted_rows(batch));
+    model.transformer().loss_and_gradients(loss, gradients, model.weights(), workspace);
     Model::LossAndGradients result{0, download(model, gradients)};
     model.backend().download(&result.loss, loss);
     return result;
