@@ -20,8 +20,21 @@ else()
     list(APPEND emulated_sources ${emulated}/sanitizer_none.cpp)
 endif()
 
+# Fused multiply-adds are calls into libm unless the processor's instruction may be used. The tests run
+# where they are built.
+set(DLLM_HOST_FMA "")
+if(path_list STREQUAL "paths_x86")
+    include(CheckCXXSourceRuns)
+    check_cxx_source_runs("int main() { return __builtin_cpu_supports(\"avx2\") && __builtin_cpu_supports(\"fma\") ? 0 : 1; }"
+        DLLM_HOST_HAS_FMA)
+    if(DLLM_HOST_HAS_FMA)
+        set(DLLM_HOST_FMA -mavx2 -mfma)
+    endif()
+endif()
+
 add_library(dllm_emulated OBJECT ${emulated_sources})
 target_include_directories(dllm_emulated PUBLIC ${emulated}/include PRIVATE test/native)
+target_compile_options(dllm_emulated PRIVATE ${DLLM_HOST_FMA})
 target_link_libraries(dllm_emulated PUBLIC dllm_core ${CMAKE_DL_LIBS})
 target_link_libraries(dllm_tests PRIVATE dllm_emulated)
 
@@ -38,7 +51,12 @@ endforeach()
 if(wrappers)
     add_library(dllm_emulated_cuda STATIC ${wrappers})
     target_include_directories(dllm_emulated_cuda PRIVATE ${emulated}/include)
-    target_compile_options(dllm_emulated_cuda PRIVATE -Wno-unknown-pragmas)   # those for nvcc, such as unroll
+    target_compile_options(dllm_emulated_cuda PRIVATE
+        -Wno-unknown-pragmas    # those for nvcc, such as unroll
+        # Kernels move packs of elements as one uint4, which nvcc allows; for C++ that is an object of another type.
+        # A memcpy in its place would lose the alignment, and so the wide load of the GPU.
+        -fno-strict-aliasing
+        ${DLLM_HOST_FMA})
     target_link_libraries(dllm_emulated_cuda PUBLIC dllm_core)
     target_link_libraries(dllm_tests PRIVATE dllm_emulated_cuda)
 endif()

@@ -50,23 +50,29 @@ std::string differences(OpRun& run, const OpCase& op_case, const char* placement
 
 }  // namespace
 
-std::string op_case_differences(Backend& backend, const OpCase& op_case, Factors factors) {
+std::string op_case_differences(Backend& backend, const OpCase& op_case, Factors factors, Buffers buffers) {
     try {
-        OpRun tight(backend, Placement::tight, true), strided(backend, Placement::strided, false);
-        tight.rounds_factors = factors == Factors::rounded;
-        op_case.run(tight);
-        const std::string found = differences(tight, op_case, "");
+        OpRun tight(backend, Placement::tight, true);
+        OpRun strided(backend, Placement::strided, buffers == Buffers::strided);
+        tight.rounds_factors = strided.rounds_factors = factors == Factors::rounded;
+        std::string found;
+        if (buffers != Buffers::strided) {
+            op_case.run(tight);
+            found = differences(tight, op_case, "");
+        }
+        if (buffers == Buffers::tight) return found;
         op_case.run(strided);
-        strided.share_twins(tight);
+        if (buffers == Buffers::both) strided.share_twins(tight);
         return found + differences(strided, op_case, ", strided");
     } catch (const Error& error) {
         return join("\n    ", op_case.name, ": threw ", error.what());
     }
 }
 
-void run_op_cases(Backend& backend) {
+void run_op_cases(Backend& backend, Buffers buffers) {
     std::string all;
-    for (const OpCase& op_case : op_cases()) all += op_case_differences(backend, op_case);
+    for (const OpCase& op_case : op_cases())
+        all += op_case_differences(backend, op_case, Factors::as_they_are, buffers);
     if (!all.empty())
         throw Failure{join(backend.name(), " differs from the twins", all), std::source_location::current()};
 }

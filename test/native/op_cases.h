@@ -23,13 +23,19 @@ const OpCases& op_cases();
 // Whether the twin rounds the operands of matrix products to bfloat16.
 enum class Factors { as_they_are, rounded };
 
-// Runs a case in tight and in strided buffers and says all that was wrong; empty if nothing was.
-std::string op_case_differences(Backend& backend, const OpCase& op_case, Factors factors = Factors::as_they_are);
+// In which buffers a case runs.
+enum class Buffers { tight, strided, both };
+
+// Runs a case and says all that was wrong; empty if nothing was.
+std::string op_case_differences(Backend& backend, const OpCase& op_case, Factors factors = Factors::as_they_are,
+                                Buffers buffers = Buffers::both);
 
 // Runs every case; throws a test failure that lists all that was wrong.
-void run_op_cases(Backend& backend);
+void run_op_cases(Backend& backend, Buffers buffers = Buffers::both);
 
-// An element rounded to bfloat16 is off by up to 2^-8, about 1.7e-3 in the root mean square of many.
+// Neighbours of a bfloat16 in [2^e, 2^(e+1)) are 2^(e-7) apart, so rounding to the nearest is off by up to 2^(e-8):
+// relative to the value 2^-8 at the lower end of its power of two, 2^-9 at the upper. In the root mean square over many
+// values it is about 1.7e-3.
 constexpr double ONE_ROUNDING = 2.2e-3;
 
 // The same for a result of so many elements: the roundings of a few do not average out.

@@ -146,6 +146,8 @@ void add_loss_cases(OpCases& cases) {
             add_cross_entropy(cases, M, V, Logits::huge);
         }
     }
+    // Whole packs, and all that a GPU's block keeps of a row
+    for (const int64_t V : {64, 1024, 8192}) add_cross_entropy(cases, 5, V, Logits::normal);
     add_cross_entropy(cases, 3, 5003, Logits::normal);
     add_cross_entropy(cases, 2, 50257, Logits::normal);  // wider than what a GPU's kernel keeps of a row
     add_cross_entropy(cases, 5, 66, Logits::equal);
@@ -155,6 +157,7 @@ void add_loss_cases(OpCases& cases) {
     add_global_norm(cases, 3, 333, 100);
     add_global_norm(cases, 257, 1001, 1e-3);
     add_global_norm(cases, 7, 11, 0);
+    add_global_norm(cases, 3000, 2801, 1);  // more than a GPU's blocks take in one go
 
     for (const float clip : {0.0f, 1.0f}) {
         for (const float decay : {0.0f, 0.1f}) {

@@ -64,6 +64,7 @@ void add_predict_cases(OpCases& cases) {
                 add_predict(cases, Logits::banned_only_finite, 17, V, banned, temperature);
             }
         }
+        add_predict(cases, Logits::normal, 5, 1024, 3, temperature);
         add_predict(cases, Logits::huge, 40, 1003, 1002, temperature);
         add_predict(cases, Logits::normal, 1, 1, -1, temperature);
         add_predict(cases, Logits::normal, 0, 66, 65, temperature);

@@ -125,6 +125,18 @@ void add_moves(OpCases& cases, RowShape shape) {
         run.backend.copy(out.tensor, x.tensor);
         run.twin([&] { out.twin = x.twin; });
     });
+    // Within one type where the backend computes in float32
+    const auto rounded = [=](OpRun& run) {
+        Operand &x = run.input_f32("x", run.random.normal<float>(N, C)), &out = run.written("out", N, C);
+        run.backend.copy(out.tensor, x.tensor);
+        run.twin([&] { out.twin = x.twin; });
+    };
+    add_case(cases, case_name("copy rounded", {N, C}), EXACT, rounded, one_rounding(N * C));
+    add_case(cases, case_name("copy widened", {N, C}), EXACT, [=](OpRun& run) {
+        Operand &x = run.input("x", run.random.normal<float>(N, C)), &out = run.written_f32("out", N, C);
+        run.backend.copy(out.tensor, x.tensor);
+        run.twin([&] { out.twin = x.twin; });
+    });
 }
 
 void add_rows(OpCases& cases, RowShape shape) {
@@ -197,6 +209,7 @@ void add_row_cases(OpCases& cases) {
     // Several chunks, and three digits of an id, where a GPU sorts the tokens; runs of equal tokens beyond a piece.
     for (const int64_t cols : {5, 8}) add_embedding(cases, {4500, cols}, true, 70001);
     add_embedding(cases, {4500, 8}, false, 3);
+    add_embedding(cases, {2048, 4}, true);
     // Several warps to a row of a GPU, and more than its threads keep of one
     for (const RowShape shape : {RowShape{5, 2048}, RowShape{2, 8200}}) {
         add_layer_norm(cases, shape, true, 1, 0, layer_norm_tolerance(shape.cols));

@@ -79,8 +79,8 @@ cublasStatus_t describe_problem(Problem& problem, cublasLtMatmulDesc_t operation
 // ---- cublaslt_algorithms.cpp
 // What an algorithm needs for a problem; NOT_SUPPORTED if it cannot do it, INVALID_VALUE if it is none.
 struct Needs {
-    size_t workspace_bytes;
-    size_t alignment;  // of all four matrices
+    size_t workspace_bytes = 0;
+    size_t alignment_a = 1, alignment_b = 1, alignment_c = 1, alignment_d = 1;
 };
 cublasStatus_t needs_of(const cublasLtMatmulAlgo_t& algorithm, const Problem& problem, Needs& needs);
 

@@ -85,9 +85,9 @@ bool is_algorithm(int id) { return id == ALIGNED_ID || id == ANY_ALIGNMENT_ID; }
 
 bool satisfies(const Configuration& candidate, const Needs& needs, const Preference& preference) {
     const bool scheme = candidate.splits == 1 || (preference.reduction_schemes & candidate.reduction) != 0;
-    const size_t offered =
-        std::min({preference.alignment_a, preference.alignment_b, preference.alignment_c, preference.alignment_d});
-    return scheme && needs.workspace_bytes <= preference.workspace_bytes && needs.alignment <= offered;
+    return scheme && needs.workspace_bytes <= preference.workspace_bytes &&
+           needs.alignment_a <= preference.alignment_a && needs.alignment_b <= preference.alignment_b &&
+           needs.alignment_c <= preference.alignment_c && needs.alignment_d <= preference.alignment_d;
 }
 
 // The address of an attribute and its size, or nothing.
@@ -121,14 +121,14 @@ cublasStatus_t needs_of(const cublasLtMatmulAlgo_t& algorithm, const Problem& pr
     if (c.splits > 1 && (!aligned || problem.operation.epilogue != CUBLASLT_EPILOGUE_DEFAULT)) {
         return CUBLAS_STATUS_NOT_SUPPORTED;
     }
-    needs.alignment = aligned ? 16 : 1;
-    for (const MatrixLayout* l : {&problem.a, &problem.b, &problem.c, &problem.d}) {
-        const size_t element = l->element_bytes();
-        if (size_t(l->ld) * element % needs.alignment != 0 ||
-            size_t(l->batch_stride) * element % needs.alignment != 0) {
+    constexpr size_t WIDE_LOAD = 16;
+    for (const auto& [layout, alignment] :
+         {std::pair(&problem.a, &needs.alignment_a), std::pair(&problem.b, &needs.alignment_b),
+          std::pair(&problem.c, &needs.alignment_c), std::pair(&problem.d, &needs.alignment_d)}) {
+        const size_t element = layout->element_bytes();
+        *alignment = aligned ? WIDE_LOAD : element;
+        if (size_t(layout->ld) * element % *alignment != 0 || size_t(layout->batch_stride) * element % *alignment != 0)
             return CUBLAS_STATUS_NOT_SUPPORTED;
-        }
-        if (!aligned) needs.alignment = std::max(needs.alignment, element);
     }
     const size_t partial = problem.M() * problem.N() * size_t(problem.d.batch) * sizeof(float);
     needs.workspace_bytes = c.splits > 1 ? size_t(c.splits) * partial : 0;

@@ -80,6 +80,28 @@ TEST(emulated_heuristics_obey_the_preference) {
     check_equal(odd.candidates().size(), 1u, "odd leading dimension");
 }
 
+// bf16 operands at any address of theirs, with a float32 result: each matrix has its own alignment.
+TEST(emulated_heuristics_ask_each_matrix_for_its_own_alignment) {
+    const FreshDevice fresh;
+    Square square;
+    cublasLtMatrixLayout_t halves = nullptr;
+    succeed(cublasLtMatrixLayoutCreate(&halves, CUDA_R_16BF, SIZE, SIZE, SIZE + 1));
+    square.prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, uint32_t(2));
+    square.prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, uint32_t(2));
+    const auto found = [&](uint32_t alignment_of_result) {
+        square.prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment_of_result);
+        cublasLtMatmulHeuristicResult_t result;
+        int count = 0;
+        const auto status =
+            cublasLtMatmulAlgoGetHeuristic(square.library, square.operation, halves, halves, square.layout,
+                                           square.layout, square.preference, 1, &result, &count);
+        return status == CUBLAS_STATUS_SUCCESS ? count : 0;
+    };
+    check_equal(found(4), 1, "candidates");
+    check_equal(found(2), 0, "candidates for a float at half an address");
+    cublasLtMatrixLayoutDestroy(halves);
+}
+
 TEST(emulated_algorithms_compute_the_same) {
     const FreshDevice fresh;
     Square square;

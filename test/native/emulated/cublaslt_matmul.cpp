@@ -16,9 +16,9 @@ cublasStatus_t check_pointers(const Problem& p, const Operands& x, const Needs& 
     if (x.a == nullptr || x.b == nullptr || x.d == nullptr || (x.c == nullptr && x.beta != 0.0f)) {
         return CUBLAS_STATUS_INVALID_VALUE;
     }
-    for (const void* matrix : {x.a, x.b, x.c, static_cast<const void*>(x.d)}) {
-        if (!is_aligned(matrix, needs.alignment)) return CUBLAS_STATUS_INVALID_VALUE;
-    }
+    if (!is_aligned(x.a, needs.alignment_a) || !is_aligned(x.b, needs.alignment_b) ||
+        !is_aligned(x.c, needs.alignment_c) || !is_aligned(x.d, needs.alignment_d))
+        return CUBLAS_STATUS_INVALID_VALUE;
     const Operation& o = p.operation;
     if (o.uses_bias() && (o.bias == nullptr || !is_aligned(o.bias, p.d.element_bytes()))) {
         return CUBLAS_STATUS_INVALID_VALUE;
@@ -70,7 +70,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t oper
         status != CUBLAS_STATUS_SUCCESS) {
         return status;
     }
-    Needs needs{0, 1};
+    Needs needs;
     if (algorithm != nullptr) {
         if (const auto status = needs_of(*algorithm, problem, needs); status != CUBLAS_STATUS_SUCCESS) return status;
     }
