@@ -87,6 +87,14 @@ public:
     // Rows of logits begin at multiples of this many bytes.
     virtual int64_t row_alignment() const { return 1; }
 
+    // What was chosen by measuring and decides the last bits of results, as text that is saved with a run; empty where
+    // nothing is.
+    virtual std::string plans() const { return {}; }
+    // Chooses as the text says. Returns why it cannot, and then changes nothing; empty if it does.
+    virtual std::string restore_plans(const std::string& plans) {
+        return plans.empty() ? "" : std::string("they are of another device than ") + name();
+    }
+
     // ---- memory ----------------------------------------------------------------------------------
     // 64-byte aligned. Throws ERR_OUT_OF_MEMORY naming the bytes asked for.
     virtual void* allocate(size_t bytes) = 0;
@@ -134,6 +142,14 @@ public:
                                            Activation kind, WeightLayout layout) {
         matmul_forward(pre, x, weight, bias, {}, layout);
         activation_forward(out, pre, kind);
+    }
+
+    // dpre = dhidden * activation'(pre) with dhidden (N, F) = dout (N, O) W^T; written, not accumulated. A backend may
+    // do both in one pass, and then leaves dhidden unwritten.
+    virtual void matmul_activation_backward(Tensor dpre, Tensor dhidden, Tensor dout, Tensor weight, Tensor pre,
+                                            Activation kind, WeightLayout layout) {
+        matmul_backward_input(dhidden, dout, weight, layout);
+        activation_backward(dpre, dhidden, pre, kind);
     }
 
     // ---- queries and keys ------------------------------------------------------------------------

@@ -134,8 +134,7 @@ void Transformer::mlp_backward(Tensor gradients, Tensor weights, Workspace& work
 
     const Tensor dout = residual_gradient(workspace, mlp_place(l));
     backend_.matmul_backward_weight(w.mlp_out.in(gradients), w.mlp_out_bias.in(gradients), s.mlp_hidden, dout, layout);
-    backend_.matmul_backward_input(d.dhidden, dout, w.mlp_out.in(weights), layout);
-    backend_.activation_backward(d.dpre, d.dhidden, s.mlp_pre, config_.mlp);
+    backend_.matmul_activation_backward(d.dpre, d.dhidden, dout, w.mlp_out.in(weights), s.mlp_pre, config_.mlp, layout);
     backend_.matmul_backward_weight(w.mlp_in.in(gradients), w.mlp_in_bias.in(gradients), s.mlp_norm, d.dpre, layout);
     backend_.matmul_backward_input(d.dnorm, d.dpre, w.mlp_in.in(weights), layout);
     norm_backward(d.dresidual, gradients, d.dnorm, s.mid, s.mlp_mean, s.mlp_rstd, weights,

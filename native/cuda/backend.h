@@ -11,8 +11,9 @@ namespace dllm::cuda {
 
 class CudaBackend final : public Backend {
 public:
-    // compute is f32 (no TF32) or bf16. Throws ERR_DEVICE, ERR_OUT_OF_MEMORY.
-    CudaBackend(int device, DType compute) : compute_(compute), context_(device), plans_(context_) {}
+    // compute is f32 (no TF32) or bf16. Throws ERR_CONFIG, ERR_DEVICE, ERR_OUT_OF_MEMORY.
+    CudaBackend(int device, DType compute)
+        : compute_(compute), context_(device), plans_(context_, MatmulOptions::from_environment()) {}
 
     const char* name() const override { return compute_ == DType::bf16 ? "cuda bfloat16" : "cuda float32"; }
     DType compute_dtype() const override { return compute_; }
@@ -20,6 +21,8 @@ public:
     int64_t logits_per_pass() const override { return int64_t(1) << 29; }
     int64_t row_bucket() const override { return 256; }
     int64_t row_alignment() const override { return 16; }
+    std::string plans() const override { return plans_.save(); }
+    std::string restore_plans(const std::string& plans) override { return plans_.restore(plans); }
 
     void* allocate(size_t bytes) override;
     void release(void* data) override;
@@ -47,6 +50,10 @@ public:
 
     void activation_forward(Tensor out, Tensor x, Activation kind) override;
     void activation_backward(Tensor dx, Tensor dout, Tensor x, Activation kind) override;
+    void matmul_activation_forward(Tensor out, Tensor pre, Tensor x, Tensor weight, Tensor bias, Activation kind,
+                                   WeightLayout layout) override;
+    void matmul_activation_backward(Tensor dpre, Tensor dhidden, Tensor dout, Tensor weight, Tensor pre,
+                                    Activation kind, WeightLayout layout) override;
 
     void query_key_forward(Tensor qkv, Tensor rstd, Tensor positions, Tensor rotary_table,
                            const HeadShape& shape) override;

@@ -48,6 +48,7 @@ public:
 
     // Makes the device current on the calling thread.
     cudaStream_t stream() const;
+    int device() const { return device_; }
     cublasLtHandle_t cublas() const { return cublas_; }
     void* workspace() const { return workspace_; }
     int multiprocessors() const { return multiprocessors_; }

@@ -2,6 +2,9 @@
 #include "backend.h"
 #include "dispatch.h"
 #include "reduce.h"
+#include "stopwatch.h"
+
+#include <optional>
 
 namespace dllm::cuda {
 namespace {
@@ -29,13 +32,20 @@ __global__ void column_partials(float* partial, Rows<const T> x, int64_t rows, i
     partial[int64_t(blockIdx.y) * columns + column] = total;
 }
 
-// out (columns) += the ranges' sums, in their order
+// out (columns) += the rows of partial, in their order
 __global__ void add_partials(float* out, const float* partial, int64_t ranges, int64_t columns) {
     const int64_t column = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
     if (column >= columns) return;
     float sum = 0;
     for (int64_t range = 0; range < ranges; range++) sum += partial[range * columns + column];
     out[column] += sum;
+}
+
+void add_rows(Tensor out, const float* partial, int64_t rows, cudaStream_t stream) {
+    constexpr int THREADS = 128;
+    check(launch(add_partials, dim3(blocks_for(out.cols, THREADS)), dim3(THREADS), 0, stream, out.f32(), partial, rows,
+                 out.cols),
+          "add_partials");
 }
 
 void add_column_sums(Tensor out, Tensor x, Scratch& scratch, cudaStream_t stream) {
@@ -48,10 +58,7 @@ void add_column_sums(Tensor out, Tensor x, Scratch& scratch, cudaStream_t stream
                      partial, rows_of<const T>(x), x.rows, x.cols),
               "column_partials");
     });
-    constexpr int THREADS = 128;
-    check(launch(add_partials, dim3(blocks_for(x.cols, THREADS)), dim3(THREADS), 0, stream, out.f32(), partial, ranges,
-                 x.cols),
-          "add_partials");
+    add_rows(out, partial, ranges, stream);
 }
 
 void check_shapes(const OpCheck& op, const Tensor& out, const Tensor& x, const Tensor& weight, WeightLayout layout,
@@ -75,13 +82,13 @@ void CudaBackend::matmul_forward(Tensor out, Tensor x, Tensor weight, Tensor bia
     op.optional_shape("bias", bias, 1, out.cols, compute_);
     op.optional_shape("residual", residual, out.rows, out.cols, compute_);
     if (out.count() == 0) return;
-    plans_.run(out, {x, false}, {weight, layout == WeightLayout::out_in}, residual, bias);
+    plans_.run({out, {x, false}, {weight, layout == WeightLayout::out_in}, residual, bias});
 }
 
 void CudaBackend::matmul_backward_input(Tensor dx, Tensor dout, Tensor weight, WeightLayout layout) {
     check_shapes(OpCheck("matmul_backward_input"), dout, dx, weight, layout, compute_, compute_);
     if (dx.count() == 0) return;
-    plans_.run(dx, {dout, false}, {weight, layout == WeightLayout::in_out}, {}, {});
+    plans_.run({dx, {dout, false}, {weight, layout == WeightLayout::in_out}});
 }
 
 void CudaBackend::matmul_backward_weight(Tensor dweight, Tensor dbias, Tensor x, Tensor dout, WeightLayout layout) {
@@ -89,12 +96,36 @@ void CudaBackend::matmul_backward_weight(Tensor dweight, Tensor dbias, Tensor x,
     check_shapes(op, dout, x, dweight, layout, compute_, DType::f32);
     op.optional_shape("dbias", dbias, 1, dout.cols);
     if (dout.count() == 0) return;
-    if (layout == WeightLayout::in_out) {
-        plans_.run(dweight, {x, true}, {dout, false}, dweight, {});
-    } else {
-        plans_.run(dweight, {dout, true}, {x, false}, dweight, {});
-    }
-    if (dbias) add_column_sums(dbias, dout, scratch_, context_.stream());
+    const bool in_out = layout == WeightLayout::in_out;
+    const auto product = [&](Tensor to) -> MatmulProduct {
+        if (in_out) return {to, {x, true}, {dout, false}, dweight};
+        return {to, {dout, true}, {x, false}, dweight};
+    };
+    if (!dbias) return plans_.run(product(dweight));
+
+    const auto with_sums = [&](Tensor to) {
+        MatmulProduct fused = product(to);
+        fused.epilogue = in_out ? Epilogue::sums_of_b : Epilogue::sums_of_a;
+        fused.sums = {scratch_.get(size_t(dout.cols) * sizeof(float)), 1, dout.cols, dout.cols, DType::f32};
+        return fused;
+    };
+    const auto accumulate = [&](Tensor to_weight, Tensor to_bias, bool fused) {
+        if (fused) {
+            const MatmulProduct both = with_sums(to_weight);
+            plans_.run(both);
+            add_rows(to_bias, both.sums.f32(), 1, context_.stream());
+        } else {
+            plans_.run(product(to_weight));
+            add_column_sums(to_bias, dout, scratch_, context_.stream());
+        }
+    };
+    std::optional<Elsewhere> weight_elsewhere, bias_elsewhere;
+    const bool fused = plans_.fuses(with_sums(dweight), [&](bool fuse) {
+        if (!weight_elsewhere) weight_elsewhere.emplace(context_, dweight);
+        if (!bias_elsewhere) bias_elsewhere.emplace(context_, dbias);
+        accumulate(weight_elsewhere->tensor(), bias_elsewhere->tensor(), fuse);
+    });
+    accumulate(dweight, dbias, fused);
 }
 
 }  // namespace dllm::cuda

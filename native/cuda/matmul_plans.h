@@ -1,49 +1,67 @@
-// cuBLASLt products with everything that cuBLASLt looks up kept: descriptors and algorithm, by shape, layout and type.
+// Plans of matrix products, kept by key: which algorithm of cuBLASLt is used, and where an epilogue is worth it. What
+// is fastest is found by trying, at first use.
 #pragma once
 
-#include "../tensor.h"
-#include "context.h"
+#include "matmul_plan.h"
+#include "stopwatch.h"
 
-#include <compare>
+#include <functional>
 #include <map>
 #include <memory>
+#include <string>
+#include <vector>
 
 namespace dllm::cuda {
 
-// A row-major matrix as an operand; transposed means that its transpose is multiplied.
-struct MatmulOperand {
-    Tensor matrix;
-    bool transposed;
+// Epilogues of products where there are kernels of our own, too: never, wherever cuBLASLt has them, or where they were
+// found to be faster.
+enum class UseEpilogues { off, on, measured };
+
+struct MatmulOptions {
+    bool tunes = true;
+    UseEpilogues epilogues = UseEpilogues::measured;
+
+    // DLLM_CUDA_TUNE=on|off and DLLM_CUDA_EPILOGUES=off|on|measured. Throws ERR_CONFIG.
+    static MatmulOptions from_environment();
 };
 
 class MatmulPlans {
 public:
-    explicit MatmulPlans(Context& context);
-    ~MatmulPlans();
+    MatmulPlans(Context& context, const MatmulOptions& options) : context_(context), options_(options) {}
     MatmulPlans(const MatmulPlans&) = delete;
     MatmulPlans& operator=(const MatmulPlans&) = delete;
 
-    // out = a b + addend + bias: row-major (M, N) = (M, K) (K, N) + (M, N) + (1, N). addend and bias may be null,
-    // addend may be out. Sums are float32. The same shape takes the same algorithm, one without split-K, so that equal
-    // inputs give equal bits. Throws ERR_DEVICE.
-    void run(Tensor out, MatmulOperand a, MatmulOperand b, Tensor addend, Tensor bias);
+    // Sums are float32. The same key takes the same algorithm, one without split-K, so that equal inputs give equal
+    // bits. Throws ERR_DEVICE.
+    void run(const MatmulProduct& product);
+
+    // Whether to compute something by a product with an epilogue rather than in parts; the same for the same key.
+    // rehearse(true) does it by the epilogue, rehearse(false) in parts, both leaving everything that cannot be written
+    // again as it was.
+    bool fuses(const MatmulProduct& product, const std::function<void(bool)>& rehearse);
+
+    // All choices as text.
+    std::string save() const;
+    // Makes choices as they were saved. Returns why not, and then nothing has changed; empty if they were.
+    std::string restore(const std::string& text);
 
 private:
-    // Seen by cuBLASLt, which knows column-major matrices only: out^T (m, n) = b^T (m, k) a^T (k, n).
-    struct Key {
-        int64_t m, n, k, ld_left, ld_right, ld_addend, ld_out;
-        bool left_transposed, right_transposed, adds, has_bias;
-        DType input, output, bias;
-        uint32_t left_alignment, right_alignment, addend_alignment, out_alignment;
+    class Trial;
 
-        auto operator<=>(const Key&) const = default;
-    };
-    struct Plan;
-
-    const Plan& plan(const Key& key);
+    // Null if cuBLASLt has no algorithm for it.
+    const MatmulPlan* find(const MatmulProduct& product);
+    // The policy: everything else holds whatever is chosen here.
+    void choose(MatmulPlan& plan, const MatmulProduct& product, const std::vector<Algorithm>& candidates);
+    void choose_fastest(MatmulPlan& plan, const MatmulProduct& product, const std::vector<Algorithm>& candidates);
+    bool is_faster_fused(const std::function<void(bool)>& rehearse);
+    bool captures() const;
+    bool may_time() const;
 
     Context& context_;
-    std::map<Key, std::unique_ptr<Plan>> plans_;
+    MatmulOptions options_;
+    std::map<MatmulKey, std::unique_ptr<MatmulPlan>> plans_;
+    std::map<MatmulKey, bool> fusions_;
+    double seconds_ = 0;  // spent on trials
 };
 
 }  // namespace dllm::cuda

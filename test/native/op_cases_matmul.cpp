@@ -77,13 +77,17 @@ void add_backward(OpCases& cases, MatmulShape shape, WeightLayout layout, bool w
              one_rounding(N * I));
 }
 
+const char* activation_name(Activation kind) {
+    const char* names[] = {"gelu", "silu", "swiglu"};
+    return names[int(kind)];
+}
+
 // out is F wide; swiglu's product is twice as wide.
 void add_fused(OpCases& cases, MatmulShape shape, Activation kind, WeightLayout layout, bool with_bias) {
     const auto [N, I, F] = shape;
     const int64_t O = kind == Activation::swiglu ? 2 * F : F;
-    const char* kind_name[] = {"gelu", "silu", "swiglu"};
     const std::string name = case_name("matmul_activation_forward", {N, I, F}) + layout_name(layout) + " " +
-                             kind_name[int(kind)] + (with_bias ? " bias" : "");
+                             activation_name(kind) + (with_bias ? " bias" : "");
     const auto fused = [=](OpRun& run) {
         Operand& x = run.input("x", run.random.normal<float>(N, I));
         Operand& weight = run.input("weight", random_weight(run.random, I, O, layout));
@@ -103,6 +107,27 @@ void add_fused(OpCases& cases, MatmulShape shape, Activation kind, WeightLayout 
     add_case(cases, name, 2 * TOLERANCE, fused, roundings * one_rounding(N * F));
 }
 
+void add_fused_backward(OpCases& cases, MatmulShape shape, Activation kind, WeightLayout layout) {
+    const auto [N, F, O] = shape;
+    const int64_t width = kind == Activation::swiglu ? 2 * F : F;
+    const std::string name =
+        case_name("matmul_activation_backward", {N, F, O}) + layout_name(layout) + " " + activation_name(kind);
+    const auto fused = [=](OpRun& run) {
+        Operand& dout = run.input("dout", run.random.normal<float>(N, O));
+        Operand& weight = run.input("weight", random_weight(run.random, F, O, layout));
+        Operand& pre = run.input("pre", run.random.normal<float>(N, width));
+        Operand &dpre = run.written("dpre", N, width), &dhidden = run.working("dhidden", N, F);
+        run.backend.matmul_activation_backward(dpre.tensor, dhidden.tensor, dout.tensor, weight.tensor, pre.tensor,
+                                               kind, layout);
+        run.twin([&] {
+            reference::matmul_activation_backward(dpre.twin, run.factor(dout), run.factor(weight), pre.twin, kind,
+                                                  layout);
+        });
+    };
+    // A backend may round dhidden, and then dpre.
+    add_case(cases, name, 2 * TOLERANCE, fused, 2 * one_rounding(N * F));
+}
+
 }  // namespace
 
 void add_matmul_cases(OpCases& cases) {
@@ -116,11 +141,12 @@ void add_matmul_cases(OpCases& cases) {
             add_backward(cases, shape, layout, true);
         }
     }
-    for (const MatmulShape shape :
-         {MatmulShape{1, 3, 1}, MatmulShape{7, 65, 33}, MatmulShape{130, 70, 129}, MatmulShape{100, 600, 33}}) {
+    for (const MatmulShape shape : {MatmulShape{1, 3, 1}, MatmulShape{7, 65, 33}, MatmulShape{130, 70, 129},
+                                    MatmulShape{100, 600, 33}, MatmulShape{33, 40, 64}}) {
         for (const WeightLayout layout : LAYOUTS) {
             for (const Activation kind : {Activation::gelu, Activation::silu, Activation::swiglu}) {
                 for (const bool with_bias : {false, true}) add_fused(cases, shape, kind, layout, with_bias);
+                add_fused_backward(cases, {shape.rows, shape.out, shape.in}, kind, layout);
             }
         }
     }

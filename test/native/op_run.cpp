@@ -88,6 +88,10 @@ Operand& OpRun::written(const std::string& name, int64_t rows, int64_t cols) {
     return add(name, Role::output, backend.compute_dtype(), {rows, cols, NAN});
 }
 
+Operand& OpRun::working(const std::string& name, int64_t rows, int64_t cols) {
+    return add(name, Role::partly_defined_output, backend.compute_dtype(), {rows, cols, NAN});
+}
+
 Operand& OpRun::input_f32(const std::string& name, const reference::Matrix<float>& values) {
     return add(name, Role::input, DType::f32, values);
 }

@@ -54,6 +54,8 @@ public:
     Operand& changed(const std::string& name, const reference::Matrix<float>& values);
     // Written whole: starts as NaN.
     Operand& written(const std::string& name, int64_t rows, int64_t cols);
+    // Memory that the op may use: whatever is in it afterwards will do.
+    Operand& working(const std::string& name, int64_t rows, int64_t cols);
     // Operands that are float32 on every backend.
     Operand& input_f32(const std::string& name, const reference::Matrix<float>& values);
     Operand& changed_f32(const std::string& name, const reference::Matrix<float>& values);

@@ -38,15 +38,18 @@ struct Operation {
     int32_t aux_type = -1;  // that of d
 
     bool adds_bias() const { return epilogue == CUBLASLT_EPILOGUE_BIAS || epilogue == CUBLASLT_EPILOGUE_GELU_AUX_BIAS; }
+    bool activates() const {
+        return epilogue == CUBLASLT_EPILOGUE_GELU_AUX || epilogue == CUBLASLT_EPILOGUE_GELU_AUX_BIAS;
+    }
     bool uses_aux() const {
-        return epilogue == CUBLASLT_EPILOGUE_GELU_AUX_BIAS || epilogue == CUBLASLT_EPILOGUE_DGELU ||
-               epilogue == CUBLASLT_EPILOGUE_DGELU_BGRAD;
+        return activates() || epilogue == CUBLASLT_EPILOGUE_DGELU || epilogue == CUBLASLT_EPILOGUE_DGELU_BGRAD;
     }
     bool writes_bias() const {
         return epilogue == CUBLASLT_EPILOGUE_DGELU_BGRAD || epilogue == CUBLASLT_EPILOGUE_BGRADA ||
                epilogue == CUBLASLT_EPILOGUE_BGRADB;
     }
     bool uses_bias() const { return adds_bias() || writes_bias(); }
+    bool only_multiplies() const { return epilogue == CUBLASLT_EPILOGUE_DEFAULT || epilogue == CUBLASLT_EPILOGUE_BIAS; }
 };
 
 // d (M x N) = epilogue(alpha op(a) op(b) + beta c), op(a) M x K, op(b) K x N
@@ -83,6 +86,8 @@ struct Needs {
     size_t alignment_a = 1, alignment_b = 1, alignment_c = 1, alignment_d = 1;
 };
 cublasStatus_t needs_of(const cublasLtMatmulAlgo_t& algorithm, const Problem& problem, Needs& needs);
+// Its number in the order in which they are offered; -1 if it is none of them.
+int number_of(const cublasLtMatmulAlgo_t& algorithm);
 
 // ---- cublaslt_product.cpp
 void multiply(const Problem& problem, const Operands& operands);

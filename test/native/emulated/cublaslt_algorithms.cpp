@@ -3,6 +3,7 @@
 #include "cublaslt.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace dllm::emulated {
@@ -81,6 +82,9 @@ Configuration unpack(const cublasLtMatmulAlgo_t& algorithm) {
     return configuration;
 }
 
+constexpr int COUNT = int(std::size(configurations));
+static_assert(COUNT == ALGORITHMS);
+
 bool is_algorithm(int id) { return id == ALIGNED_ID || id == ANY_ALIGNMENT_ID; }
 
 bool satisfies(const Configuration& candidate, const Needs& needs, const Preference& preference) {
@@ -107,6 +111,14 @@ std::pair<void*, size_t> attribute(Configuration& c, cublasLtMatmulAlgoConfigAtt
 }
 
 }  // namespace
+
+int number_of(const cublasLtMatmulAlgo_t& algorithm) {
+    for (int n = 0; n < COUNT; n++) {
+        const cublasLtMatmulAlgo_t one = pack(configurations[n]);
+        if (std::memcmp(&one, &algorithm, sizeof(one)) == 0) return n;
+    }
+    return -1;
+}
 
 cublasStatus_t needs_of(const cublasLtMatmulAlgo_t& algorithm, const Problem& problem, Needs& needs) {
     const Configuration c = unpack(algorithm);

@@ -78,6 +78,8 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t oper
     std::memcpy(&operands.alpha, alpha, sizeof(float));
     std::memcpy(&operands.beta, beta, sizeof(float));
     if (const auto status = check_pointers(problem, operands, needs); status != CUBLAS_STATUS_SUCCESS) return status;
+    const int number = algorithm != nullptr ? number_of(*algorithm) : -1;
+    if (number >= 0 && device().algorithms[number].is_refused) return CUBLAS_STATUS_NOT_SUPPORTED;
     if (needs.workspace_bytes > 0) {
         const bool enough = workspace_bytes >= needs.workspace_bytes && workspace != nullptr;
         if (!enough || !is_aligned(workspace, WORKSPACE_ALIGNMENT)) return CUBLAS_STATUS_INVALID_VALUE;
@@ -91,6 +93,10 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t oper
                 std::memset(workspace, 0xFF, needs.workspace_bytes);
             }
             multiply(problem, operands);
+            if (!problem.operation.only_multiplies()) device().delay += device().epilogue_delay;
+            if (number < 0) return;
+            device().algorithms[number].runs++;
+            device().delay += device().algorithms[number].delay;
         });
     }));
 }

@@ -76,7 +76,7 @@ void finish(const Problem& p, const Operands& x, const std::vector<float>& produ
             if (x.beta != 0.0f) value += x.beta * load(x.c, p.c.type, place(p.c, m, n, batch));
             if (o.adds_bias()) value += load(o.bias, p.d.type, m);
             const size_t aux = size_t(o.aux_ld) * n + m;
-            if (o.epilogue == CUBLASLT_EPILOGUE_GELU_AUX_BIAS) {
+            if (o.activates()) {
                 store(o.aux, p.d.type, aux, value);
                 value = gelu(value);
             } else if (o.uses_aux()) {

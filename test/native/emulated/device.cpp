@@ -1,6 +1,8 @@
 // The state of the emulated device, its controls, and the errors it remembers.
 #include "device.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace dllm::emulated {
@@ -61,6 +63,39 @@ void set_device_count(int count) {
     device().count = count;
 }
 
+namespace {
+
+Delay delay_of(double milliseconds) {
+    return std::chrono::duration_cast<Delay>(std::chrono::duration<double, std::milli>(milliseconds));
+}
+
+}  // namespace
+
+void slow_algorithm(int n, double milliseconds) {
+    const std::lock_guard lock(device().mutex);
+    device().algorithms[n].delay = delay_of(milliseconds);
+}
+
+void slow_epilogues(double milliseconds) {
+    const std::lock_guard lock(device().mutex);
+    device().epilogue_delay = delay_of(milliseconds);
+}
+
+void slow_kernels(double milliseconds) {
+    const std::lock_guard lock(device().mutex);
+    device().kernel_delay = delay_of(milliseconds);
+}
+
+void refuse_algorithm(int n) {
+    const std::lock_guard lock(device().mutex);
+    device().algorithms[n].is_refused = true;
+}
+
+int64_t algorithm_runs(int n) {
+    const std::lock_guard lock(device().mutex);
+    return device().algorithms[n].runs;
+}
+
 int64_t launch_count() {
     const std::lock_guard lock(device().mutex);
     return device().launches;
@@ -82,6 +117,8 @@ void reset() {
     d.memory_bytes = fresh.memory_bytes;
     d.count = fresh.count;
     d.until_failed_launch = d.until_failed_allocation = 0;
+    d.kernel_delay = fresh.kernel_delay, d.epilogue_delay = fresh.epilogue_delay;
+    std::copy(std::begin(fresh.algorithms), std::end(fresh.algorithms), std::begin(d.algorithms));
     remember_error(cudaSuccess);
 }
 

@@ -5,11 +5,21 @@
 
 #include "emulated.h"
 
+#include <chrono>
 #include <mutex>
 #include <string>
 #include <unordered_set>
 
 namespace dllm::emulated {
+
+using Delay = std::chrono::nanoseconds;
+
+// One that the emulated cuBLASLt offers.
+struct AlgorithmState {
+    Delay delay{0};
+    bool is_refused = false;
+    int64_t runs = 0;
+};
 
 struct Device {
     std::recursive_mutex mutex;
@@ -22,6 +32,9 @@ struct Device {
     int64_t launches = 0;
     int64_t until_failed_launch = 0;  // 0: none is planted
     int64_t until_failed_allocation = 0;
+    Delay delay{0};  // by which the clock of events is ahead
+    Delay kernel_delay{0}, epilogue_delay{0};
+    AlgorithmState algorithms[ALGORITHMS];
 };
 
 Device& device();

@@ -31,13 +31,24 @@ void set_device_memory(size_t bytes);
 // 1 at first; with 0 every call returns cudaErrorNoDevice.
 void set_device_count(int count);
 
+// By the clock of events, every product by the n-th algorithm of the emulated cuBLASLt takes this much longer; every
+// product with an epilogue beyond a bias; every kernel.
+constexpr int ALGORITHMS = 4;
+void slow_algorithm(int n, double milliseconds);
+void slow_epilogues(double milliseconds);
+void slow_kernels(double milliseconds);
+// Products by the n-th algorithm are refused, though it is offered.
+void refuse_algorithm(int n);
+// Products by the n-th algorithm, since reset().
+int64_t algorithm_runs(int n);
+
 int64_t allocation_count();  // calls that allocated device or pinned host memory, since the program started
 int64_t launch_count();      // kernels and matrix products that ran, since the program started
 size_t live_bytes();         // of device memory
 int64_t live_allocations();  // of device and pinned host memory
 int64_t live_handles();      // streams, events, graphs, cuBLASLt handles and descriptors
 
-// Ascending order, nothing planted, no error, 16 GB. What is allocated stays.
+// Ascending order, nothing planted, nothing slow, no error, 16 GB. What is allocated stays.
 void reset();
 
 }  // namespace dllm::emulated

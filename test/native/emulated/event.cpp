@@ -47,7 +47,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
         if (const cudaError_t error = submit(stream, [] {}); error != cudaSuccess) return error;
         event->recorded = true;
         event->captured_in = stream != nullptr ? stream->capture.get() : nullptr;
-        event->time = std::chrono::steady_clock::now();
+        event->time = std::chrono::steady_clock::now() + device().delay;
         return cudaSuccess;
     });
 }

@@ -36,6 +36,7 @@ void run(const Launch& launch) {
         block.run(i);
         if (const std::string damage = find_damage(); !damage.empty()) block.fault_of_block(damage);
     }
+    device().delay += device().kernel_delay;
 }
 
 }  // namespace

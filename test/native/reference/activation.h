@@ -84,4 +84,13 @@ void matmul_activation_forward(Matrix<Real>& out, Matrix<Real>& pre, const Matri
     activation_forward(out, pre, kind);
 }
 
+// dpre = (dout W^T) * activation'(pre)
+template <typename Real>
+void matmul_activation_backward(Matrix<Real>& dpre, const Matrix<Real>& dout, const Matrix<Real>& weight,
+                                const Matrix<Real>& pre, Activation kind, WeightLayout layout) {
+    Matrix<Real> dhidden(dout.rows, layout == WeightLayout::in_out ? weight.rows : weight.cols);
+    matmul_backward_input(dhidden, dout, weight, layout);
+    activation_backward(dpre, dhidden, pre, kind);
+}
+
 }  // namespace dllm::reference

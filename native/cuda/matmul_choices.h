@@ -1,0 +1,34 @@
+// The text in which choices of plans are saved. It is read from disk, so every number in it is checked.
+#pragma once
+
+#include "matmul_plan.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace dllm::cuda {
+
+struct MatmulChoices {
+    struct Plan {
+        MatmulKey key;
+        AlgorithmId algorithm;
+        Chosen chosen;
+    };
+    struct Fusion {
+        MatmulKey key;
+        bool fused;
+    };
+
+    std::string device;
+    int64_t cublas_version;
+    std::vector<Plan> plans;
+    std::vector<Fusion> fusions;
+};
+
+std::string write_choices(const MatmulChoices& choices);
+// Throws ERR_CHECKPOINT that names the line and what is wrong with it.
+MatmulChoices read_choices(std::string_view text);
+
+}  // namespace dllm::cuda
