@@ -13,6 +13,7 @@
 #include "rng.h"
 #include "tensor.h"
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -72,6 +73,23 @@ struct PredictOptions {
     int32_t banned_token;
 };
 
+// Ops that are run again and again. In every run they must be the same, on tensors of the same place and shape: what
+// differs between runs is read from device memory. So a backend may keep them in a form that starts faster.
+class Recording {
+public:
+    virtual ~Recording() = default;
+    // The ops may be called twice or not at all, so all they do must be on the device.
+    virtual void run(const std::function<void()>& ops) { ops(); }
+};
+
+// How a backend's recordings were run.
+struct RecordingCounts {
+    int64_t plain = 0;     // op by op: the first run of each, and all where capturing failed or is off
+    int64_t captured = 0;  // kept for what follows, and run
+    int64_t replayed = 0;
+    std::string failure;  // why the last capture failed; empty: none has
+};
+
 class Backend {
 public:
     virtual ~Backend() = default;
@@ -94,6 +112,10 @@ public:
     virtual std::string restore_plans(const std::string& plans) {
         return plans.empty() ? "" : std::string("they are of another device than ") + name();
     }
+
+    // Must not outlive the backend.
+    virtual std::unique_ptr<Recording> make_recording() { return std::make_unique<Recording>(); }
+    virtual RecordingCounts recording_counts() const { return {}; }
 
     // ---- memory ----------------------------------------------------------------------------------
     // 64-byte aligned. Throws ERR_OUT_OF_MEMORY naming the bytes asked for.

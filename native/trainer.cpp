@@ -52,6 +52,7 @@ Trainer::Trainer(std::shared_ptr<Model> model, const TrainConfig& config) : mode
         const DType compute = backend.compute_dtype();
         if (compute != DType::f32) compute_ema_ = arena.take(1, size, compute);
     });
+    update_ = backend.make_recording();
     backend.zero(first_moment_);
     backend.zero(second_moment_);
     if (ema_) backend.copy(ema_, model_->weights());
@@ -102,12 +103,14 @@ StepStats Trainer::update(const Batch& batch, int64_t part_size, double begin) {
     for (int64_t first = 0; first < batch.batch; first += part_size) {
         const Batch part = slice(batch, first, std::min(part_size, batch.batch - first));
         space.load(part, {model_->config().dropout, dropout_seed, first});
-        model_->transformer().loss_and_gradients(stats_.slice_cols(Stats::loss, 1), gradients_,
-                                                 model_->compute_weights(), space);
+        space.recordings.run(space.key(), [&] {
+            model_->transformer().loss_and_gradients(stats_.slice_cols(Stats::loss, 1), gradients_,
+                                                     model_->compute_weights(), space);
+        });
     }
     const double rate = learning_rate(config_.learning_rate, completed_steps_);
     upload_schedule(rate);
-    apply_gradients();
+    update_->run([this] { apply_gradients(); });
 
     // The one wait of a step.
     float values[Stats::columns];
@@ -180,9 +183,11 @@ Evaluation Trainer::evaluate(const Dataset& dataset, const std::atomic<bool>& ab
         if (aborted) fail(ErrorCode::aborted, "the evaluation was aborted");
         const Batch batch = evaluation_batch(config_, model_->config(), dataset, index);
         space.load(batch);
-        backend.zero(evaluation_loss_);
-        model_->transformer().forward(weights, space);
-        model_->transformer().loss(evaluation_loss_, weights, space);
+        space.recordings.run(space.key(), [&] {
+            backend.zero(evaluation_loss_);
+            model_->transformer().forward(weights, space);
+            model_->transformer().loss(evaluation_loss_, weights, space);
+        });
         float loss = 0;
         backend.download(&loss, evaluation_loss_);
         sum += double(loss);

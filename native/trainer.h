@@ -49,6 +49,8 @@ public:
     const TrainConfig& config() const { return config_; }
     Model& model() const { return *model_; }
     size_t bytes() const;
+    // How the steps and evaluations on the model's device were run.
+    RecordingCounts recording_counts() const { return model_->backend().recording_counts(); }
 
     // Moments and counters as .safetensors.
     void save(const std::string& path) const;
@@ -76,6 +78,7 @@ private:
     Tensor ema_;               // of the weights; absent when no average is kept
     Tensor compute_ema_;       // its copy for ops, made when it is evaluated; absent when they read float32
     mutable std::unique_ptr<Workspace> training_workspace_, evaluation_workspace_;
+    std::unique_ptr<Recording> update_;  // apply_gradients()
     int64_t completed_steps_ = 0;
     int64_t updates_ = 0;  // completed steps that were not skipped
 };

@@ -7,7 +7,7 @@
 namespace dllm {
 
 Workspace::Workspace(Backend& backend, const ModelConfig& config, int64_t max_batch, int64_t max_length, Pass pass)
-    : backend_(backend), config_(config), max_batch_(max_batch), max_rows_(max_batch * max_length), pass_(pass) {
+    : recordings(backend), backend_(backend), config_(config), max_batch_(max_batch), max_rows_(max_batch * max_length), pass_(pass) {
     head_chunk = std::clamp<int64_t>(backend.logits_per_pass() / config.vocab_size, 1, max_rows_);
     // Full chunks of rows that fill whole buckets.
     if (head_chunk > backend.row_bucket()) head_chunk -= head_chunk % backend.row_bucket();

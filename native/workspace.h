@@ -5,6 +5,7 @@
 #include "backend.h"
 #include "batch.h"
 #include "config.h"
+#include "recordings.h"
 
 #include <cstdint>
 #include <span>
@@ -78,6 +79,8 @@ public:
 
     // All that ops on this workspace are told and that differs between batches: equal keys, equal ops.
     std::vector<int64_t> key() const;
+    // Of one sequence of ops on this workspace, by key().
+    Recordings recordings;
 
     Tensor tokens, positions;  // i32 (1, N)
     AttentionShape attention;

@@ -4,6 +4,7 @@
 #include "../backend.h"
 #include "context.h"
 #include "matmul_plans.h"
+#include "recording.h"
 
 #include <limits>
 
@@ -23,6 +24,11 @@ public:
     int64_t row_alignment() const override { return 16; }
     std::string plans() const override { return plans_.save(); }
     std::string restore_plans(const std::string& plans) override { return plans_.restore(plans); }
+
+    std::unique_ptr<Recording> make_recording() override {
+        return std::make_unique<GraphRecording>(context_, scratch_, recording_counts_);
+    }
+    RecordingCounts recording_counts() const override { return recording_counts_; }
 
     void* allocate(size_t bytes) override;
     void release(void* data) override;
@@ -85,6 +91,7 @@ private:
     Context context_;
     MatmulPlans plans_;
     Scratch scratch_{context_};
+    RecordingCounts recording_counts_;
 };
 
 }  // namespace dllm::cuda

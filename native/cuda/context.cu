@@ -88,7 +88,32 @@ cudaStream_t Context::stream() const {
     return stream_;
 }
 
+void Context::begin_capture() {
+    // Other threads may allocate meanwhile.
+    check(cudaStreamBeginCapture(stream(), cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
+    captures_ = true;
+}
+
+cudaGraph_t Context::end_capture() {
+    captures_ = false;
+    cudaGraph_t graph = nullptr;
+    check(cudaStreamEndCapture(stream_, &graph), "cudaStreamEndCapture");
+    return graph;
+}
+
+void Context::abandon_capture() {
+    captures_ = false;
+    cudaGraph_t graph = nullptr;
+    if (cudaStreamEndCapture(stream_, &graph) == cudaSuccess) cudaGraphDestroy(graph);
+    (void)cudaGetLastError();
+}
+
+void Context::refuse_in_capture(const char* what) const {
+    if (captures_) fail(ErrorCode::device, std::string(what) + " cannot be part of a CUDA graph");
+}
+
 void* Context::allocate(size_t bytes) {
+    refuse_in_capture("an allocation");
     check(cudaSetDevice(device_), "cudaSetDevice");
     void* data = nullptr;
     const cudaError_t status = cudaMalloc(&data, std::max<size_t>(bytes, 1));
@@ -103,9 +128,13 @@ void Context::release(void* data) {
     check(cudaFree(data), "cudaFree");
 }
 
-void Context::upload(void* to, const void* host, size_t bytes) { staging_.upload(to, host, bytes, stream()); }
+void Context::upload(void* to, const void* host, size_t bytes) {
+    refuse_in_capture("an upload");
+    staging_.upload(to, host, bytes, stream());
+}
 
 void Context::download(void* host, const void* from, size_t pitch, size_t row_bytes, size_t rows) {
+    refuse_in_capture("a download");
     if (rows == 1) {
         check(cudaMemcpyAsync(host, from, row_bytes, cudaMemcpyDeviceToHost, stream()), "cudaMemcpyAsync");
     } else if (rows > 1) {
@@ -121,6 +150,7 @@ Scratch::~Scratch() {
 
 void* Scratch::get(size_t bytes) {
     if (bytes <= bytes_) return data_;
+    context_.refuse_in_capture("growing the working memory");
     if (data_ != nullptr) context_.release(data_);
     data_ = nullptr, bytes_ = 0;
     data_ = context_.allocate(bytes);

@@ -53,6 +53,13 @@ public:
     void* workspace() const { return workspace_; }
     int multiprocessors() const { return multiprocessors_; }
 
+    // Records what is enqueued on the stream instead of running it. Until it ends, what cannot be recorded throws.
+    void begin_capture();
+    // The graph, which the caller destroys. Throws ERR_DEVICE when something has spoiled it.
+    cudaGraph_t end_capture();
+    void abandon_capture();
+    void refuse_in_capture(const char* what) const;
+
     // Throws ERR_OUT_OF_MEMORY with the bytes asked for and free.
     void* allocate(size_t bytes);
     // Waits for the work that may still use it.
@@ -68,6 +75,7 @@ private:
 
     int device_;
     int multiprocessors_ = 0;
+    bool captures_ = false;
     cudaStream_t stream_ = nullptr;
     cublasLtHandle_t cublas_ = nullptr;
     void* workspace_ = nullptr;
@@ -84,6 +92,8 @@ public:
 
     // At least this many bytes, valid until the next call.
     void* get(size_t bytes);
+    // Where recorded ops have their working memory, as long as this does not change.
+    const void* address() const { return data_; }
 
 private:
     Context& context_;
