@@ -7,10 +7,11 @@
 namespace dllm {
 
 Workspace::Workspace(Backend& backend, const ModelConfig& config, int64_t max_batch, int64_t max_length, Pass pass)
-    : recordings(backend), backend_(backend), config_(config), max_batch_(max_batch), max_rows_(max_batch * max_length), pass_(pass) {
-    head_chunk = std::clamp<int64_t>(backend.logits_per_pass() / config.vocab_size, 1, max_rows_);
-    // Full chunks of rows that fill whole buckets.
-    if (head_chunk > backend.row_bucket()) head_chunk -= head_chunk % backend.row_bucket();
+    : recordings(backend), backend_(backend), config_(config), max_batch_(max_batch), max_rows_(max_batch * max_length),
+      pass_(pass) {
+    int64_t most_rows = backend.logits_per_pass() / config.vocab_size;
+    if (most_rows > backend.row_bucket()) most_rows -= most_rows % backend.row_bucket();
+    head_chunk = std::clamp<int64_t>(most_rows, 1, max_rows_);
     arena_ = Arena::lay_out(backend, [this](Arena& arena) { lay_out(arena); });
 }
 

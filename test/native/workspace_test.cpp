@@ -13,9 +13,10 @@ using namespace dllm;
 namespace {
 
 struct CountingBackend : test::ReferenceBackend {
-    int64_t bucket = 1, allocations = 0, uploads = 0;
+    int64_t bucket = 1, logits = 1 << 20, allocations = 0, uploads = 0;
 
     int64_t row_bucket() const override { return bucket; }
+    int64_t logits_per_pass() const override { return logits; }
     int64_t row_alignment() const override { return 16; }
     void* allocate(size_t bytes) override {
         allocations++;
@@ -81,6 +82,7 @@ TEST(rows_with_a_weight_are_filled_up_by_rows_without) {
             const int64_t N = sequences * 16;
             const int64_t weighted = N - std::count(batch.loss_weights.begin(), batch.loss_weights.end(), 0.0f);
             check_equal(workspace.head_count, std::min((weighted + bucket - 1) / bucket * bucket, N), "rows");
+            check_equal(int64_t(rows.size()), workspace.head_count, "rows of one chunk");
             check_equal(std::set<int32_t>(rows.begin(), rows.end()).size(), rows.size(), "each row once");
             for (size_t i = 0; i < rows.size(); i++) {
                 check_equal(weights[i], batch.loss_weights[size_t(rows[i])], "weight");
@@ -91,12 +93,12 @@ TEST(rows_with_a_weight_are_filled_up_by_rows_without) {
     }
 }
 
-TEST(filled_up_rows_and_padded_logits_change_no_result) {
+TEST(filled_up_rows_padded_logits_and_chunks_change_no_result) {
     for (const Naming naming : ALL_NAMINGS) {
         ModelConfig config = small_config(naming);
-        const auto run = [&](int64_t bucket) {
+        const auto run = [&](int64_t bucket, int64_t most_logits) {
             auto backend = std::make_unique<CountingBackend>();
-            backend->bucket = bucket;
+            backend->bucket = bucket, backend->logits = most_logits;
             const Model model(std::move(backend), config, 5);
             Batch batch = masked_batch(config, 2, 16);
             Model::LossAndGradients result = model.loss_and_gradients(batch);
@@ -106,8 +108,10 @@ TEST(filled_up_rows_and_padded_logits_change_no_result) {
             return result.gradients;
         };
         const Model plain(std::make_unique<test::ReferenceBackend>(), config, 5);
-        const std::vector<float> filled = run(32), padded = run(1);
-        check_close(filled, padded, 1e-6, "filled up");
+        const std::vector<float> padded = run(1, 1 << 20);
+        check_close(run(32, 1 << 20), padded, 1e-6, "filled up");
+        check_close(run(1, 5 * config.vocab_size), padded, 1e-6, "in chunks");
+        check_close(run(8, 13 * config.vocab_size), padded, 1e-6, "filled up, in chunks of a bucket");
         check_equal(std::vector<float>(padded.begin(), padded.begin() + plain.parameters().size),
                     plain.loss_and_gradients(masked_batch(config, 2, 16)).gradients, "padded");
     }
