@@ -61,6 +61,7 @@ TEST(emulated_epilogues_of_the_forward_pass) {
         const double tolerance = bf16 ? 1e-2 : 1e-5;
         const std::vector<float> bias = Epilogue(CUBLASLT_EPILOGUE_BIAS, bf16).bias;
         const Epilogue plain(CUBLASLT_EPILOGUE_BIAS, bf16), activated(CUBLASLT_EPILOGUE_GELU_AUX_BIAS, bf16);
+        const Epilogue without_bias(CUBLASLT_EPILOGUE_GELU_AUX, bf16);
         for (int n = 0; n < N; n++) {
             for (int m = 0; m < M; m++) {
                 const size_t at = size_t(n * LD_D + m);
@@ -68,6 +69,8 @@ TEST(emulated_epilogues_of_the_forward_pass) {
                 check_close(double(plain.d[at]), pre, tolerance, "bias");
                 check_close(double(activated.aux[at]), pre, tolerance, "aux");
                 check_close(double(activated.d[at]), gelu(pre), tolerance, "gelu");
+                check_close(double(without_bias.aux[at]), plain.product(m, n), tolerance, "aux without bias");
+                check_close(double(without_bias.d[at]), gelu(plain.product(m, n)), tolerance, "gelu without bias");
             }
         }
     }

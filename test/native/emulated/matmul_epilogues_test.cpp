@@ -1,34 +1,26 @@
 // Products with epilogues on the emulated GPU: each way agrees with the twins, and measuring decides between them.
-#include "cuda/backend.h"
-#include "fixture.h"
+#include "../../../native/cuda/backend.h"
+#include "matmul_fixture.h"
 #include "op_cases.h"
 
-#include <cstdlib>
+#include <array>
 #include <string>
 
-namespace dllm::emulated {
+namespace dllm::cuda {
 namespace {
 
-// An environment variable for as long as this lives.
-class Variable {
-public:
-    Variable(const char* name, const char* value) : name_(name) { setenv(name, value, 1); }
-    ~Variable() { unsetenv(name_); }
-    Variable(const Variable&) = delete;
-    Variable& operator=(const Variable&) = delete;
-
-private:
-    const char* name_;
-};
+using namespace emulated;
 
 void check_products(DType compute, const char* epilogues) {
     const FreshDevice fresh;
     const Variable use("DLLM_CUDA_EPILOGUES", epilogues), tune("DLLM_CUDA_TUNE", "off");
-    cuda::CudaBackend backend(0, compute);
+    CudaBackend backend(0, compute);
     std::string all;
     for (const test::OpCase& op_case : test::op_cases())
         if (op_case.name.starts_with("matmul")) all += test::op_case_differences(backend, op_case);
     if (!all.empty()) throw test::Failure{backend.name() + all, std::source_location::current()};
+    // Without packs there is no epilogue for an activation.
+    check_equal(backend.plans().find("fusion 1") != std::string::npos, epilogues == std::string("on"), "epilogues");
 }
 
 TEST(emulated_products_in_parts_f32) { check_products(DType::f32, "off"); }
@@ -36,5 +28,157 @@ TEST(emulated_products_in_parts_bf16) { check_products(DType::bf16, "off"); }
 TEST(emulated_products_by_epilogues_f32) { check_products(DType::f32, "on"); }
 TEST(emulated_products_by_epilogues_bf16) { check_products(DType::bf16, "on"); }
 
+// The three ops with an epilogue, on tensors of one backend.
+class Layer {
+public:
+    explicit Layer(DType compute = DType::bf16) : backend(0, compute) {
+        for (Tensor* tensor : {&x_, &weight_, &pre_, &out_, &dpre_, &dhidden_}) *tensor = make(compute);
+        dweight_ = make(DType::f32), dbias_ = make(DType::f32).slice_rows(0, 1);
+        for (const Tensor& tensor : {x_, weight_, pre_}) {
+            std::vector<uint16_t> bits(size_t(tensor.count()) * size_t(dtype_bytes(tensor.dtype)) / 2, 0x3f80);  // ones
+            if (tensor.dtype == DType::f32)
+                for (size_t i = 0; i < bits.size(); i += 2) bits[i] = 0;
+            backend.upload(tensor, bits.data());
+        }
+    }
+    ~Layer() {
+        for (const Tensor& tensor : {x_, weight_, pre_, out_, dpre_, dhidden_, dweight_, dbias_})
+            backend.release(tensor.data);
+    }
+    Layer(const Layer&) = delete;
+    Layer& operator=(const Layer&) = delete;
+
+    CudaBackend backend;
+
+    void forward() {
+        backend.matmul_activation_forward(out_, pre_, x_, weight_, {}, Activation::gelu, WeightLayout::in_out);
+    }
+    void backward() {
+        backend.matmul_activation_backward(dpre_, dhidden_, x_, weight_, pre_, Activation::gelu, WeightLayout::in_out);
+    }
+    // Gradients, which start at zero.
+    std::array<float, 2> weight_and_bias() {
+        backend.zero(dweight_);
+        backend.zero(dbias_);
+        backend.matmul_backward_weight(dweight_, dbias_, x_, x_, WeightLayout::in_out);
+        std::vector<float> weight(SIZE * SIZE), bias(SIZE);
+        backend.download(weight.data(), dweight_);
+        backend.download(bias.data(), dbias_);
+        return {weight[0], bias[0]};
+    }
+    void all() {
+        forward();
+        backward();
+        check_equal(weight_and_bias(), std::array{float(SIZE), float(SIZE)}, "gradients");
+    }
+    int fusions(const char* line) { return count_lines(backend.plans(), line); }
+    int64_t launches(void (Layer::*op)()) {
+        const int64_t before = launch_count();
+        (this->*op)();
+        return launch_count() - before;
+    }
+
+private:
+    static constexpr size_t SIZE = 64;
+
+    Tensor make(DType dtype) {
+        const int64_t size = SIZE;
+        return {backend.allocate(SIZE * SIZE * size_t(dtype_bytes(dtype))), size, size, size, dtype};
+    }
+
+    Tensor x_, weight_, pre_, out_, dpre_, dhidden_, dweight_, dbias_;
+};
+
+TEST(epilogues_are_used_where_they_are_faster) {
+    const FreshDevice fresh;
+    slow_kernels(1000);
+    Layer layer;
+    layer.all();
+    check_equal(layer.fusions("fusion 1"), 3, "epilogues");
+    check_equal(layer.launches(&Layer::forward), 1, "launches forward");
+    check_equal(layer.launches(&Layer::backward), 1, "launches backward");
+    slow_kernels(0);
+    slow_epilogues(1000);
+    layer.all();  // decided once
+    check_equal(layer.fusions("fusion 1"), 3, "epilogues");
+    Layer other;
+    other.all();
+    check_equal(other.fusions("fusion 0"), 3, "products in parts");
+    check_equal(other.launches(&Layer::forward), 2, "launches forward");
+    check_equal(other.launches(&Layer::backward), 2, "launches backward");
+}
+
+TEST(epilogues_are_chosen_as_they_were_saved) {
+    const FreshDevice fresh;
+    for (const bool fused : {false, true}) {
+        reset();
+        (fused ? slow_kernels : slow_epilogues)(1000);
+        Layer layer;
+        layer.all();
+        const std::string saved = layer.backend.plans();
+        (fused ? slow_epilogues : slow_kernels)(2000);
+        Layer resumed;
+        check_equal(resumed.backend.restore_plans(saved), "", "reason");
+        check_equal(resumed.launches(&Layer::forward), fused ? 1 : 2, "launches");
+        resumed.all();
+        check_equal(resumed.backend.plans(), saved, "choices");
+    }
+}
+
+TEST(epilogues_that_were_saved_have_their_algorithm) {
+    const FreshDevice fresh;
+    slow_kernels(1000);
+    Layer layer;
+    layer.forward();
+    std::string text = layer.backend.plans();
+    // Drops the line of the product with the epilogue, the only one that has a fusion.
+    const std::string key = text.substr(text.find("fusion 1 ") + 9, text.find("\nend") - text.find("fusion 1 ") - 9);
+    const size_t at = text.find("plan timed " + key);
+    CHECK(at != std::string::npos);
+    text.erase(at, text.find('\n', at) + 1 - at);
+    Layer other;
+    CHECK(other.backend.restore_plans(text).starts_with("the algorithm of a product of 64 x 64 x 64 is missing"));
+    check_equal(other.fusions("plan"), 0, "plans");
+}
+
+TEST(epilogues_are_switched_by_the_environment) {
+    const FreshDevice fresh;
+    slow_epilogues(1000);
+    {
+        const Variable use("DLLM_CUDA_EPILOGUES", "on");
+        Layer layer;
+        layer.all();
+        check_equal(layer.fusions("fusion 1"), 3, "epilogues");
+        Layer exact(DType::f32);  // GELU by our own kernel
+        exact.all();
+        check_equal(exact.fusions("fusion 1"), 1, "epilogues in float32");
+    }
+    slow_epilogues(0);
+    slow_kernels(1000);
+    for (const char* name :
+         {"DLLM_CUDA_EPILOGUES", "DLLM_CUDA_TUNE"}) {  // without trials nothing is known to be faster
+        const Variable use(name, "off");
+        Layer layer;
+        layer.all();
+        check_equal(layer.fusions("fusion 1"), 0, "epilogues");
+    }
+    const Variable epilogues("DLLM_CUDA_EPILOGUES", "yes");
+    check_throws([] { CudaBackend backend(0, DType::f32); }, ErrorCode::config,
+                 "DLLM_CUDA_EPILOGUES must be one of off, on, measured, got \"yes\"");
+    const Variable tune("DLLM_CUDA_TUNE", "always");
+    check_throws([] { CudaBackend backend(0, DType::f32); }, ErrorCode::config,
+                 "DLLM_CUDA_TUNE must be one of off, on, got \"always\"");
+}
+
+TEST(epilogues_without_memory_for_trials_are_not_used) {
+    const FreshDevice fresh;
+    slow_kernels(1000);
+    Layer layer;
+    layer.forward();                         // chooses by measuring
+    set_device_memory(live_bytes() + 4096);  // enough for the op itself
+    check_equal(layer.weight_and_bias(), std::array{64.0f, 64.0f}, "gradients");
+    check_equal(layer.fusions("fusion 0"), 1, "products in parts");
+}
+
 }  // namespace
-}  // namespace dllm::emulated
+}  // namespace dllm::cuda
