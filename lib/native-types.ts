@@ -155,9 +155,10 @@ export interface NativeTrainer {
 	evaluate(dataset: NativeDataset): Promise<{nll: number; standardError: number}>;
 	/** Ends the running evaluation, if there is one, between two batches. */
 	abort(): void;
-	/** Writes moments and counters as one .safetensors file at this path, fsynced. */
+	/** Writes moments, counters and the device's plans as one .safetensors file at this path, fsynced. */
 	save(path: string): Promise<void>;
-	load(path: string): Promise<void>;
+	/** Resolves to why the plans cannot be used, so that bits may differ from those of an uninterrupted run; '' if they can. */
+	load(path: string): Promise<string>;
 	/** Replaces the model's weights by those of a .safetensors file. */
 	loadWeights(path: string): Promise<void>;
 	/** The moving average of the weights, likewise; ERR_CONFIG when none is kept. */

@@ -1,4 +1,5 @@
 // What a trainer has in a checkpoint beside state.json: weights, moments and the moving average, to and from native memory.
+import process from 'node:process';
 import {CheckpointError} from './errors.js';
 import {exists} from './files.js';
 import {verifyManifest} from './manifest.js';
@@ -30,7 +31,14 @@ export async function loadTrainer(
 	{emaDecay}: {readonly emaDecay: number},
 ): Promise<void> {
 	const optimizer = optimizerPath(checkpoint);
-	await native.load(optimizer);
+	const reason = await native.load(optimizer);
+	if (reason !== '') {
+		process.emitWarning(
+			`the algorithms that ${optimizer} names are not used, so results may differ in their last bits from those of a run that was never stopped: ${reason}`,
+			{code: 'DLLM_PLANS_UNUSED'},
+		);
+	}
+
 	if (native.completedSteps !== completedSteps) {
 		throw new CheckpointError(
 			`${optimizer} is of step ${native.completedSteps}, but state.json beside it of step ${completedSteps}`,

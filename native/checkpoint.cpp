@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <map>
 #include <set>
 #include <string_view>
 
@@ -98,17 +99,18 @@ void write_weights(const std::string& path, const float* buffer, const Parameter
 }
 
 void write_trainer_state(const std::string& path, const float* first_moment, const float* second_moment,
-                         const TrainerCounters& counters, const ParameterTable& table) {
+                         const TrainerRecord& record, const ParameterTable& table) {
     std::vector<TensorSource> tensors = sources("first_moment.", first_moment, table);
     const std::vector<TensorSource> second = sources("second_moment.", second_moment, table);
     tensors.insert(tensors.end(), second.begin(), second.end());
-    write_safetensors(
-        path, tensors,
-        {{"completed_steps", std::to_string(counters.completed_steps)}, {"updates", std::to_string(counters.updates)}});
+    std::map<std::string, std::string> metadata = {{"completed_steps", std::to_string(record.completed_steps)},
+                                                   {"updates", std::to_string(record.updates)}};
+    if (!record.plans.empty()) metadata["plans"] = record.plans;
+    write_safetensors(path, tensors, metadata);
 }
 
-TrainerCounters read_trainer_state(float* first_moment, float* second_moment, const std::string& path,
-                                   const ParameterTable& table) {
+TrainerRecord read_trainer_state(float* first_moment, float* second_moment, const std::string& path,
+                                 const ParameterTable& table) {
     const SafetensorsFile file(path);
     for (const Parameter& parameter : table.parameters) {
         const TensorEntry& first = find_tensor(file, "first_moment." + parameter.name, parameter.shape);
@@ -116,12 +118,14 @@ TrainerCounters read_trainer_state(float* first_moment, float* second_moment, co
         file.read_f32(first, first_moment + parameter.offset);
         file.read_f32(second, second_moment + parameter.offset);
     }
-    const TrainerCounters counters{read_counter(file, "completed_steps"), read_counter(file, "updates")};
-    if (counters.updates > counters.completed_steps)
-        fail(ErrorCode::checkpoint, path + ": metadata updates is " + std::to_string(counters.updates) +
+    const auto plans = file.metadata.find("plans");
+    const TrainerRecord record{read_counter(file, "completed_steps"), read_counter(file, "updates"),
+                               plans == file.metadata.end() ? "" : plans->second};
+    if (record.updates > record.completed_steps)
+        fail(ErrorCode::checkpoint, path + ": metadata updates is " + std::to_string(record.updates) +
                                         "; accepted: at most completed_steps, " +
-                                        std::to_string(counters.completed_steps));
-    return counters;
+                                        std::to_string(record.completed_steps));
+    return record;
 }
 
 }  // namespace dllm

@@ -30,15 +30,16 @@ private:
 
 void write_weights(const std::string& path, const float* buffer, const ParameterTable& table);
 
-struct TrainerCounters {
+struct TrainerRecord {
     int64_t completed_steps;
-    int64_t updates;  // of the moments: completed steps that were not skipped
+    int64_t updates;    // of the moments: completed steps that were not skipped
+    std::string plans;  // of the backend
 };
 
-// A trainer's moments, host buffers of table.size floats, and its counters.
+// A trainer's moments, host buffers of table.size floats, and what else it needs to continue.
 void write_trainer_state(const std::string& path, const float* first_moment, const float* second_moment,
-                         const TrainerCounters& counters, const ParameterTable& table);
-TrainerCounters read_trainer_state(float* first_moment, float* second_moment, const std::string& path,
-                                   const ParameterTable& table);
+                         const TrainerRecord& record, const ParameterTable& table);
+TrainerRecord read_trainer_state(float* first_moment, float* second_moment, const std::string& path,
+                                 const ParameterTable& table);
 
 }  // namespace dllm

@@ -210,16 +210,18 @@ void Trainer::save(const std::string& path) const {
     std::vector<float> first(size), second(size);
     model_->backend().download(first.data(), first_moment_);
     model_->backend().download(second.data(), second_moment_);
-    write_trainer_state(path, first.data(), second.data(), {completed_steps_, updates_}, model_->parameters());
+    write_trainer_state(path, first.data(), second.data(), {completed_steps_, updates_, model_->backend().plans()},
+                        model_->parameters());
 }
 
-void Trainer::load(const std::string& path) {
+std::string Trainer::load(const std::string& path) {
     const size_t size = size_t(model_->parameters().size);
     std::vector<float> first(size), second(size);
-    const TrainerCounters counters = read_trainer_state(first.data(), second.data(), path, model_->parameters());
-    completed_steps_ = counters.completed_steps, updates_ = counters.updates;
+    const TrainerRecord record = read_trainer_state(first.data(), second.data(), path, model_->parameters());
+    completed_steps_ = record.completed_steps, updates_ = record.updates;
     model_->backend().upload(first_moment_, first.data());
     model_->backend().upload(second_moment_, second.data());
+    return model_->backend().restore_plans(record.plans);
 }
 
 void Trainer::require_ema() const {

@@ -52,12 +52,13 @@ public:
     // How the steps and evaluations on the model's device were run.
     RecordingCounts recording_counts() const { return model_->backend().recording_counts(); }
 
-    // Moments and counters as .safetensors.
+    // Moments, counters and the backend's plans as .safetensors.
     void save(const std::string& path) const;
     // The moving average of the weights, under the names of the weights. Throws ERR_CONFIG when none is kept.
     void save_ema(const std::string& path) const;
-    // Both throw ERR_CHECKPOINT when the file is not of this model, and then change nothing.
-    void load(const std::string& path);
+    // Both throw ERR_CHECKPOINT when the file is not of this model, and then change nothing. The first returns why the
+    // backend cannot use the plans, so that bits may differ from those of an uninterrupted run; empty if it can.
+    std::string load(const std::string& path);
     void load_ema(const std::string& path);
 
 private:

@@ -147,8 +147,22 @@ Napi::Value TrainerBinding::save(const Napi::CallbackInfo& info) {
     return run_with_path(info, [](Trainer& trainer, const std::string& path) { trainer.save(path); });
 }
 
+// load(path: string): Promise<string>
 Napi::Value TrainerBinding::load(const Napi::CallbackInfo& info) {
-    return run_with_path(info, [](Trainer& trainer, const std::string& path) { trainer.load(path); });
+    return promise_or_rejection(info.Env(), [&] {
+        struct Loaded {
+            std::string reason;
+            int64_t completed_steps;
+        };
+        auto work = [path = Field(info[0], "path").path_name()](Trainer& trainer) -> Loaded {
+            std::string reason = trainer.load(path);
+            return {std::move(reason), trainer.completed_steps()};
+        };
+        return trainer_->run(info.This(), std::move(work), [this](Napi::Env env, const Loaded& loaded) {
+            completed_steps_ = loaded.completed_steps;
+            return Napi::String::New(env, loaded.reason);
+        });
+    });
 }
 
 Napi::Value TrainerBinding::load_weights(const Napi::CallbackInfo& info) {
