@@ -3,12 +3,15 @@
 #include "dispatch.h"
 
 namespace dllm::cuda {
+namespace {
 
 // cuBLASLt's GELU has the tanh form, too. In float32, which is for comparing with other implementations, our own is
 // known to be exact enough. The epilogues want the values before the activation in packs.
-static bool has_epilogue(Activation kind, const Tensor& pre) {
+bool has_epilogue(Activation kind, const Tensor& pre) {
     return kind == Activation::gelu && pre.dtype == DType::bf16 && pre.count() > 0 && in_packs({pre});
 }
+
+}  // namespace
 
 void CudaBackend::matmul_activation_forward(Tensor out, Tensor pre, Tensor x, Tensor weight, Tensor bias,
                                             Activation kind, WeightLayout layout) {
