@@ -3,8 +3,6 @@ if(NOT CMAKE_JS_INC)
     message(FATAL_ERROR "The addon is built through cmake-js: run `npm run build`, or configure with -DDLLM_ADDON=OFF.")
 endif()
 
-configure_file(cmake/build_id.h.in generated/build_id.h @ONLY)
-
 file(GLOB binding_sources CONFIGURE_DEPENDS native/bindings/*.cpp)
 add_library(dllm_native MODULE ${binding_sources} ${CMAKE_JS_SRC})
 set_target_properties(dllm_native PROPERTIES PREFIX "" SUFFIX ".node")

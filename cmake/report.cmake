@@ -7,6 +7,10 @@ else()
     set(cuda "off")
 endif()
 
-message(STATUS "dllm-native: compiler ${compiler}, CPU paths ${cpu_paths}, bfloat16 by ${DLLM_CPU_BFLOAT16}, CUDA: ${cuda} (${DLLM_CUDA_REASON})")
+set(cuda_text "${cuda} (${DLLM_CUDA_REASON})")
+if(DLLM_CUDA_ENABLED)
+    string(APPEND cuda_text " for ${DLLM_CUDA_ARCHITECTURE_TEXT}")
+endif()
+message(STATUS "dllm-native: compiler ${compiler}, CPU paths ${cpu_paths}, bfloat16 by ${DLLM_CPU_BFLOAT16}, CUDA: ${cuda_text}")
 file(WRITE "${CMAKE_BINARY_DIR}/build-facts.txt"
-    "compiler=${compiler}\ncpuPaths=${cpu_paths}\ncuda=${cuda}\ncudaReason=${DLLM_CUDA_REASON}\n")
+    "compiler=${compiler}\ncpuPaths=${cpu_paths}\ncuda=${cuda}\ncudaReason=${DLLM_CUDA_REASON}\ncudaArchitectures=${DLLM_CUDA_ARCHITECTURE_TEXT}\n")

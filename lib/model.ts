@@ -4,7 +4,7 @@ import {type Checkpoint, fillCheckpoint, readCheckpoint, writeCheckpointFolder} 
 import {checkArgument, checkBoolean, checkInstance, checkKeys, checkPath, checkString} from './config/arguments.js';
 import {show} from './config/check.js';
 import {type ModelConfig, type ResolvedModelConfig, resolveModelConfig, toNativeModelConfig} from './config.js';
-import {checkDType, chooseDevice, type DeviceName, type DType} from './devices.js';
+import {type ChosenDevice, checkDType, chooseDevice, type DeviceName, type DType, defaultDType} from './devices.js';
 import {ConfigError, DisposedError} from './errors.js';
 import {exists} from './files.js';
 import {loadNative} from './native.js';
@@ -16,9 +16,9 @@ import {Tokenizer} from './tokenizer.js';
 import {emaPath} from './trainer-state.js';
 
 type DeviceOptions = {
-	/** @default 'auto', the best usable device */
+	/** @default 'auto', the first usable GPU, else the CPU */
 	readonly device?: DeviceName;
-	/** What matrix products are computed in; weights are float32 in either case. @default 'float32' */
+	/** What is computed in; master weights are float32 in either case. @default 'bfloat16' on CUDA, 'float32' on the CPU */
 	readonly dtype?: DType;
 };
 
@@ -63,9 +63,14 @@ export let fillWithModel: (model: Model, folder: string) => Promise<void>;
 export class Model {
 	/** Every key filled in. */
 	readonly config: ResolvedModelConfig;
-	/** The device in use, such as 'cpu'. */
+	/** The device in use, such as 'cpu' or 'cuda:0'. */
 	readonly device: string;
-	/** What matrix products are computed in. */
+	/**
+	 * Why `device: 'auto'` took the CPU on a machine with an NVIDIA GPU, or with an installation that has CUDA; else undefined.
+	 * `listDevices()` gives the reason for each device.
+	 */
+	readonly fallbackReason: string | undefined;
+	/** What is computed in. */
 	readonly dtype: DType;
 	/** Undefined when the checkpoint has none and none was given. */
 	readonly tokenizer: Tokenizer | undefined;
@@ -83,7 +88,7 @@ export class Model {
 	private constructor(
 		native: NativeModel,
 		{config, source, tokenizer}: Omit<Checkpoint, 'weightsPath'>,
-		device: string,
+		{device, fallbackReason}: ChosenDevice,
 		dtype: DType,
 	) {
 		this.#native = native;
@@ -92,6 +97,7 @@ export class Model {
 		this.tokenizer = tokenizer;
 		this.parameterCount = native.parameterCount;
 		this.device = device;
+		this.fallbackReason = fallbackReason;
 		this.dtype = dtype;
 	}
 
@@ -103,7 +109,7 @@ export class Model {
 	 */
 	static async create(config: ModelConfig | PresetName, options: CreateOptions = {}): Promise<Model> {
 		checkKeys('the options of create', options, createKeys);
-		const {device: deviceName = 'auto', dtype: dtypeName = 'float32', seed = 0, tokenizer} = options;
+		const {device = 'auto', dtype: dtypeName, seed = 0, tokenizer} = options;
 		checkArgument('seed', seed, Number.isSafeInteger(seed) && seed >= 0, 'an integer of at least 0');
 		if (tokenizer !== undefined) checkInstance('tokenizer', tokenizer, Tokenizer);
 		const given = typeof config === 'string' ? presetModel(config) : config;
@@ -116,12 +122,12 @@ export class Model {
 			);
 		}
 
-		const device = await chooseDevice(deviceName);
-		const dtype = checkDType(dtypeName);
+		const chosen = await chooseDevice(device);
+		const dtype = checkDType(dtypeName ?? defaultDType(chosen.device));
 		const native = await nativeCall(() =>
-			loadNative().createModel(toNativeModelConfig(resolved), device, dtype, {seed}),
+			loadNative().createModel(toNativeModelConfig(resolved), chosen.device, dtype, {seed}),
 		);
-		return new Model(native, {config: resolved, source: {}, tokenizer}, device, dtype);
+		return new Model(native, {config: resolved, source: {}, tokenizer}, chosen, dtype);
 	}
 
 	/**
@@ -133,16 +139,16 @@ export class Model {
 	 */
 	static async load(source: string, options: LoadOptions = {}): Promise<Model> {
 		checkKeys('the options of load', options, loadKeys);
-		const {device: deviceName = 'auto', dtype: dtypeName = 'float32', maskTokenId, ema = true} = options;
+		const {device = 'auto', dtype: dtypeName, maskTokenId, ema = true} = options;
 		checkBoolean('ema', ema);
-		const device = await chooseDevice(deviceName);
-		const dtype = checkDType(dtypeName);
+		const chosen = await chooseDevice(device);
+		const dtype = checkDType(dtypeName ?? defaultDType(chosen.device));
 		const folder = await resolveCheckpoint(source);
 		const {weightsPath, ...checkpoint} = await readCheckpoint(folder, maskTokenId);
 		const path = ema && (await exists(emaPath(folder))) ? emaPath(folder) : weightsPath;
 		const config = toNativeModelConfig(checkpoint.config);
-		const native = await nativeCall(() => loadNative().createModel(config, device, dtype, {path}));
-		return new Model(native, checkpoint, device, dtype);
+		const native = await nativeCall(() => loadNative().createModel(config, chosen.device, dtype, {path}));
+		return new Model(native, checkpoint, chosen, dtype);
 	}
 
 	/** All parameters, in the order of the forward pass; GPT-2's matrices are [in, out], all others [out, in]. */

@@ -185,13 +185,17 @@ export type NativeDevice = {
 	readonly reason: string | null;
 	/** Bytes of memory, or null when unknown. */
 	readonly memory: number | null;
-	/** For the CPU: the instruction-set path, what multiplies in bfloat16, and the number of threads. */
+	/**
+	 * For the CPU: `path` (the instruction set), `bfloat16` (what multiplies in it) and `threads`. For CUDA, as far as they are
+	 * known: `module` (the file of this build's CUDA code), `driver`, `runtime`, `cublas` (versions), `architectures` (what that
+	 * code was compiled for) and `computeCapability`.
+	 */
 	readonly details: Readonly<Record<string, string | number>>;
 };
 
 export type NativeModule = {
 	readonly buildId: string;
-	listDevices(): NativeDevice[];
+	listDevices(): Promise<NativeDevice[]>;
 	/** Bytes of native tensor memory held by this process; for tests. */
 	allocatedBytes(): number;
 	/** Random weights from the seed, or weights read from a .safetensors file. Resolves after the work is done. */

@@ -40,7 +40,7 @@ export type EvaluateOptions = {
 };
 
 export type ResumeOptions = {
-	/** @default 'auto', the best usable device */
+	/** @default 'auto', the first usable GPU, else the CPU */
 	readonly device?: DeviceName;
 	/** @default that of the saved run */
 	readonly dtype?: DType;

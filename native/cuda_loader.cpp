@@ -20,7 +20,8 @@ std::string cuda_module_path() {
 }
 
 const CudaModule& open_cuda_module(const std::string& path, const std::string& build_id) {
-    if (access(path.c_str(), F_OK) != 0) fail(ErrorCode::device, "there is no CUDA module " + path);
+    if (access(path.c_str(), F_OK) != 0) 
+        fail(ErrorCode::device, "there is no CUDA module " + path + "; build it again (npx dllm-native build --force)");
     // Never closed: its kernels, its threads and the types of its errors live as long as the process.
     void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (handle == nullptr) {
@@ -32,7 +33,7 @@ const CudaModule& open_cuda_module(const std::string& path, const std::string& b
     const CudaModule& module = *entry();
     if (module.build_id != build_id) {
         fail(ErrorCode::device, "the CUDA module " + path + " is of build " + module.build_id + ", this is build " +
-                                    build_id + "; build both again (npm run build)");
+                                    build_id + "; build both again (npx dllm-native build --force)");
     }
     return module;
 }

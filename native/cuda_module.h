@@ -13,21 +13,22 @@ namespace dllm {
 
 struct CudaDevice {
     std::string name;
-    int64_t memory;          // bytes
-    int compute_capability;  // 90 for 9.0
-    bool has_kernels;        // the module was compiled for it, or for an older one of its generation
+    int64_t memory = 0;          // bytes
+    int compute_capability = 0;  // 90 for 9.0
+    std::string problem;         // why it cannot be used; empty where it can
 };
 
 struct CudaFacts {
-    int driver_version, runtime_version;  // 13000 for 13.0
-    int64_t cublas_version;
-    std::string architectures;  // that the module was compiled for: "80 90"
+    int driver_version = 0, runtime_version = 0;  // 13000 for 13.0; the driver's is 0 where there is none
+    int64_t cublas_version = 0;                   // 130101 for 13.1.1
+    std::string architectures;                    // that the module was compiled for: "80 90"
     std::vector<CudaDevice> devices;
+    std::string problem;  // why no device can be had; empty where there are some
 };
 
 struct CudaModule {
     const char* build_id;
-    CudaFacts (*facts)();  // throws ERR_DEVICE with the driver's reason when no device can be used
+    CudaFacts (*facts)();
     std::unique_ptr<Backend> (*make_backend)(int device, DType compute);  // throws ERR_DEVICE, ERR_OUT_OF_MEMORY
 };
 

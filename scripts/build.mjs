@@ -1,8 +1,10 @@
-// Builds the addon: build/Release/dllm_native.node, and build-info.json beside it. Does nothing when they are current.
+// Builds the addon: build/Release/dllm_native.node, and build-info.json and, where CUDA can be built, libdllm_cuda.so
+// beside it. Does nothing when they are current.
 //
 //   node scripts/build.mjs [--force] [--werror]
 //
-// Environment: DLLM_SKIP_BUILD=1, DLLM_CUDA=auto|on|off, CXX, CUDACXX, CUDAHOSTCXX, CUDA_HOME, CUDA_PATH, CUBLAS_ROOT.
+// Environment: DLLM_SKIP_BUILD=1, DLLM_CUDA=auto|on|off, DLLM_CUDA_ARCHS, CXX, CUDACXX, CUDAHOSTCXX, CUDA_HOME,
+// CUDA_PATH, CUBLAS_ROOT.
 import {createHash} from 'node:crypto';
 import {
 	copyFileSync,
@@ -23,6 +25,7 @@ import {listFiles, root} from './files.mjs';
 const require = createRequire(import.meta.url);
 const outputFolder = path.join(root, 'build', 'Release');
 const addonPath = path.join(outputFolder, 'dllm_native.node');
+const modulePath = path.join(outputFolder, 'libdllm_cuda.so');
 const infoPath = path.join(outputFolder, 'build-info.json');
 
 function readJson(file) {
@@ -50,7 +53,8 @@ function computeBuildId() {
 function isCurrent(buildId) {
 	if (!existsSync(addonPath) || !existsSync(infoPath)) return false;
 	try {
-		return readJson(infoPath).buildId === buildId;
+		const info = readJson(infoPath);
+		return info.buildId === buildId && existsSync(modulePath) === info.cuda.enabled;
 	} catch {
 		return false; // a damaged file is rewritten by the build
 	}
@@ -67,6 +71,22 @@ function findCmakeJs() {
 /** Continuous integration of this project: the tests are here. In a dependent's, new warnings must not break the install. */
 function isOurCi() {
 	return !['', '0', 'false', undefined].includes(process.env.CI) && existsSync(path.join(root, 'test', 'native'));
+}
+
+/** Copies a file into place by rename, so that a process which has the old one mapped keeps it. */
+function replaceFile(from, to) {
+	copyFileSync(from, `${to}.tmp`);
+	renameSync(`${to}.tmp`, to);
+}
+
+/** Puts what the tree has built into build/Release; the info file comes last. */
+function publish(tree, info) {
+	mkdirSync(outputFolder, {recursive: true});
+	rmSync(infoPath, {force: true});
+	if (info.cuda.enabled) replaceFile(path.join(tree, 'Release', 'libdllm_cuda.so'), modulePath);
+	else rmSync(modulePath, {force: true});
+	replaceFile(path.join(tree, 'Release', 'dllm_native.node'), addonPath);
+	writeFileSync(infoPath, `${JSON.stringify(info, null, '\t')}\n`);
 }
 
 /** Builds the addon if it is missing or stale, or always with `force`. Throws an error that says what to do. */
@@ -93,16 +113,14 @@ export function build({force = false, werror = isOurCi()} = {}) {
 	]);
 	runTool('Compiling the addon', process.execPath, [...common, '--parallel', String(jobs), 'build']);
 
-	// Replaced by rename, so that a process which has the old addon mapped keeps it; the info file comes last.
-	mkdirSync(outputFolder, {recursive: true});
-	rmSync(infoPath, {force: true});
-	copyFileSync(path.join(tree, 'Release', 'dllm_native.node'), `${addonPath}.tmp`);
-	renameSync(`${addonPath}.tmp`, addonPath);
 	const {version} = readJson(path.join(root, 'package.json'));
+	const {platform, arch} = process;
+	const facts = readFacts(tree);
 	const seconds = (Date.now() - start) / 1000;
-	const info = {buildId, version, ...readFacts(tree), platform: process.platform, arch: process.arch};
-	writeFileSync(infoPath, `${JSON.stringify({...info, builtAt: new Date().toISOString(), seconds}, null, '\t')}\n`);
-	console.error(`dllm-native: built ${path.relative(root, addonPath)} in ${seconds.toFixed(0)} s`);
+	publish(tree, {buildId, version, ...facts, platform, arch, builtAt: new Date().toISOString(), seconds});
+	const {enabled, reason, architectures} = facts.cuda;
+	const cuda = enabled ? `with CUDA for ${architectures.join(' ')}` : `without CUDA (${reason})`;
+	console.error(`dllm-native: built ${path.relative(root, addonPath)} ${cuda} in ${seconds.toFixed(0)} s`);
 }
 
 function main(args) {

@@ -79,7 +79,11 @@ export function readFacts(tree) {
 	return {
 		compiler: facts.compiler,
 		cpuPaths: facts.cpuPaths.split(' '),
-		cuda: {enabled: facts.cuda === 'on', reason: facts.cudaReason},
+		cuda: {
+			enabled: facts.cuda === 'on',
+			reason: facts.cudaReason,
+			architectures: facts.cudaArchitectures.split(' ').filter(Boolean),
+		},
 	};
 }
 

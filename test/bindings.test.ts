@@ -80,13 +80,12 @@ test.serial('exports what native-types.ts declares', async t => {
 	t.deepEqual(members(dataset), expected({size: true}));
 });
 
-test.serial('lists the CPU with its path and threads, and says why there is no CUDA', t => {
-	const [cpu, cuda] = native.listDevices();
+test.serial('lists the CPU with its path and threads, and says why a GPU cannot be used', async t => {
+	const [cpu, ...gpus] = await native.listDevices();
 	t.true(cpu?.usable);
 	t.true(typeof cpu?.details.path === 'string' && Number(cpu.details.threads) >= 1);
 	t.true(Number(cpu?.memory) > 2 ** 20);
-	t.false(cuda?.usable);
-	t.regex(String(cuda?.reason), /no CUDA backend/);
+	t.true(gpus.length > 0 && gpus.every(({usable, reason}) => usable === (reason === null)));
 });
 
 test.serial('computes: shapes, gradients, steps, samples and files', async t => {

@@ -8,7 +8,7 @@ import {modelSchema} from '../config/model.js';
 import {sampleSchema} from '../config/sample.js';
 import {trainSchema} from '../config/train.js';
 import {type ConfigKey, configKeys} from '../config.js';
-import {dtypes} from '../devices.js';
+import {type DeviceName, dtypes, isDeviceName} from '../devices.js';
 import {UsageError} from './exit.js';
 import {toKebabCase} from './spelling.js';
 
@@ -92,16 +92,16 @@ export function parseCount(text: string): number {
 }
 
 /** Adds `--device` and `--dtype`, whose default the help text names. */
-export function addDeviceFlags(command: Command, defaultDtype = 'float32'): void {
+export function addDeviceFlags(command: Command, defaultDtype = 'bfloat16 on CUDA, float32 on the CPU'): void {
 	command
 		.option('--device <device>', 'auto, cpu or cuda:N (default: auto)', parseDevice)
 		.addOption(
-			new Option('--dtype <dtype>', `what matrix products are computed in (default: ${defaultDtype})`).choices(dtypes),
+			new Option('--dtype <dtype>', `what is computed in (default: ${defaultDtype})`).choices(dtypes),
 		);
 }
 
 /** A parser for `auto`, `cpu` and `cuda:N`. */
-function parseDevice(text: string): 'auto' | 'cpu' | `cuda:${number}` {
-	if (!/^(auto|cpu|cuda:\d+)$/.test(text)) throw new InvalidArgumentError('It takes auto, cpu or cuda:N.');
-	return text as 'auto' | 'cpu' | `cuda:${number}`;
+function parseDevice(text: string): DeviceName {
+	if (!isDeviceName(text)) throw new InvalidArgumentError('It takes auto, cpu or cuda:N.');
+	return text;
 }

@@ -5,7 +5,7 @@ import path from 'node:path';
 import process from 'node:process';
 import {fileURLToPath} from 'node:url';
 import type {Command} from 'commander';
-import type {DeviceInfo} from '../devices.js';
+import type {ChosenDevice, DeviceInfo} from '../devices.js';
 import {formatBytes, paint, print, printJson} from './output.js';
 
 type Info = {
@@ -23,6 +23,8 @@ type Info = {
 		readonly build: unknown;
 	};
 	readonly devices: readonly DeviceInfo[];
+	/** What the device `auto` stands for; null without an addon. */
+	readonly auto: ChosenDevice | null;
 	/** Environment variables that change what is built or used. */
 	readonly environment: Readonly<Record<string, string>>;
 };
@@ -47,7 +49,7 @@ async function readJson(file: string): Promise<unknown> {
 
 async function collectInfo(): Promise<Info> {
 	const manifest = (await readJson(path.join(packageRoot, 'package.json'))) as {version: string};
-	const {devices, problem} = await findDevices();
+	const {devices, auto, problem} = await findDevices();
 	const threads = devices.find(({device}) => device === 'cpu')?.details.threads;
 	return {
 		version: manifest.version,
@@ -61,6 +63,7 @@ async function collectInfo(): Promise<Info> {
 			build: await readJson(path.join(packageRoot, 'build', 'Release', 'build-info.json')),
 		},
 		devices,
+		auto,
 		environment: Object.fromEntries(
 			Object.entries(process.env).filter(
 				(entry): entry is [string, string] => /^(DLLM_|CUDA_VISIBLE_DEVICES$)/.test(entry[0]) && entry[1] !== undefined,
@@ -69,16 +72,17 @@ async function collectInfo(): Promise<Info> {
 	};
 }
 
-async function findDevices(): Promise<{devices: readonly DeviceInfo[]; problem: string | null}> {
+async function findDevices(): Promise<Pick<Info, 'devices' | 'auto'> & {readonly problem: string | null}> {
 	try {
-		const {listDevices} = await import('../devices.js');
-		return {devices: await listDevices(), problem: null};
+		const {chooseBest, listDevices} = await import('../devices.js');
+		const devices = await listDevices();
+		return {devices, auto: await chooseBest(devices), problem: null};
 	} catch (error) {
-		return {devices: [], problem: error instanceof Error ? error.message : String(error)};
+		return {devices: [], auto: null, problem: error instanceof Error ? error.message : String(error)};
 	}
 }
 
-function printInfo({version, node, platform, cpu, threads, addon, devices, environment}: Info): void {
+function printInfo({version, node, platform, cpu, threads, addon, devices, auto, environment}: Info): void {
 	const row = (name: string, value: string) => print(`${paint('bold', name.padEnd(12))} ${value}`);
 	row('dllm-native', version);
 	row('node', `${node} on ${platform}`);
@@ -87,6 +91,11 @@ function printInfo({version, node, platform, cpu, threads, addon, devices, envir
 	if (addon.problem !== null) print(addon.problem);
 	for (const line of describeBuild(addon.build)) print(`${' '.repeat(13)}${line}`);
 	for (const device of devices) row(device.device, describeDevice(device));
+	if (auto !== null) {
+		const {device, fallbackReason} = auto;
+		row('auto', fallbackReason === undefined ? device : `${device}, because ${fallbackReason}`);
+	}
+
 	for (const [name, value] of Object.entries(environment)) row('environment', `${name}=${value}`);
 }
 
@@ -99,10 +108,11 @@ function describeDevice({name, usable, reason, memory, details}: DeviceInfo): st
 function describeBuild(build: unknown): string[] {
 	if (typeof build !== 'object' || build === null) return [];
 	const {buildId, compiler, cpuPaths, cuda, builtAt} = build as Record<string, unknown>;
-	const {enabled, reason} = (cuda ?? {}) as {enabled?: unknown; reason?: unknown};
+	const {enabled, reason, architectures} = (cuda ?? {}) as Record<string, unknown>;
+	const compiledFor = Array.isArray(architectures) && enabled === true ? ` for ${architectures.join(' ')}` : '';
 	return [
 		`build ${String(buildId)} of ${String(builtAt)}`,
 		`compiler ${String(compiler)}, instruction sets ${Array.isArray(cpuPaths) ? cpuPaths.join(', ') : 'unknown'}`,
-		`CUDA ${enabled === true ? 'on' : 'off'}: ${String(reason)}`,
+		`CUDA ${enabled === true ? 'on' : 'off'}${compiledFor}: ${String(reason)}`,
 	];
 }

@@ -44,11 +44,12 @@ export class TrainReport {
 		const {folder, data, trainer, title} = this.#run;
 		const {model, config, completedSteps} = trainer;
 		if (this.#json) {
-			const {device, dtype, parameterCount} = model;
+			const {device, fallbackReason, dtype, parameterCount} = model;
 			printJson({
 				kind: 'start',
 				folder,
 				device,
+				...(fallbackReason !== undefined && {fallbackReason}),
 				dtype,
 				parameterCount,
 				completedSteps,
@@ -64,6 +65,7 @@ export class TrainReport {
 			`${paint('bold', title)} on ${model.device}${model.dtype === 'float32' ? '' : ` in ${model.dtype}`}: ${formatCount(model.parameterCount)} parameters ` +
 				`(${layers} layers, ${heads} heads, width ${width}, context ${contextLength})`,
 		);
+		if (model.fallbackReason !== undefined) print(`on the CPU because ${model.fallbackReason}`);
 		print(
 			`data: ${data.description}, ${formatCount(data.train.length)} tokens, ${formatCount(data.validation.length)} held out; ` +
 				`tokenizer ${data.tokenizer.kind}, ${data.tokenizer.vocabSize} ids`,

@@ -52,7 +52,7 @@ export async function startRun(flags: TrainOptions, interruption: Interruption):
 }
 
 async function newRun({options, model: givenModel, train}: Request): Promise<Run> {
-	const device = await chooseDevice(options.device ?? 'auto');
+	const {device} = await chooseDevice(options.device ?? 'auto');
 	const presetName: PresetName = options.preset ?? (device === 'cpu' ? 'nano' : 'baby');
 	const preset: Preset = presets[presetName];
 	const contextLength = train.contextLength ?? givenModel.contextLength ?? presets[presetName].model.contextLength;

@@ -42,7 +42,7 @@ export function register(command: Command): void {
 		.option('--resume <folder>', 'continue the run in this folder; --steps can extend it')
 		.option('--config <file>', 'JSON file with the keys of the flags below; flags win')
 		.option('--json', 'print JSON lines');
-	addDeviceFlags(command, 'float32; of a resumed run its own');
+	addDeviceFlags(command, 'bfloat16 on CUDA, float32 on the CPU; of a resumed run its own');
 	addConfigFlags(command, 'train', trainFlags);
 	addConfigFlags(command, 'model', modelFlags);
 	command.addHelpText('after', examples).action(train);

@@ -14,7 +14,7 @@ namespace dllm::bindings {
 // be used, with the reason.
 std::unique_ptr<Backend> make_backend(const std::string& device, DType dtype);
 
-// listDevices(): NativeDevice[]
+// listDevices(): Promise<NativeDevice[]>
 Napi::Value list_devices(const Napi::CallbackInfo& info);
 
 }  // namespace dllm::bindings

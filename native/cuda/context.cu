@@ -1,16 +1,36 @@
 // Context: see context.h.
 #include "context.h"
 
+#include "failed_devices.h"
+
 #include <algorithm>
 #include <cstring>
 
 namespace dllm::cuda {
 
+namespace {
+
+thread_local int current = 0;  // CUDA's own answer is an error too once the device has failed
+
+// Throws ERR_DEVICE where the device has failed before.
+void make_current(int device) {
+    require_alive(device);
+    current = device;
+    check(cudaSetDevice(device), "cudaSetDevice");
+}
+
+}  // namespace
+
 void check(cudaError_t status, const char* call) {
     if (status == cudaSuccess) return;
     (void)cudaGetLastError();  // forgets it, unless CUDA keeps it
-    fail(ErrorCode::device,
-         std::string(call) + " failed: " + cudaGetErrorString(status) + " (" + cudaGetErrorName(status) + ")");
+    const std::string message =
+        std::string(call) + " failed: " + cudaGetErrorString(status) + " (" + cudaGetErrorName(status) + ")";
+    if (is_lasting(status)) {
+        record_failure(current, message);
+        require_alive(current);
+    }
+    fail(ErrorCode::device, message);
 }
 
 void check(cublasStatus_t status, const char* call) {
@@ -60,7 +80,7 @@ void StagingRing::upload(void* to, const void* host, size_t bytes, cudaStream_t 
 
 Context::Context(int device) : device_(device) {
     try {
-        check(cudaSetDevice(device), "cudaSetDevice");
+        make_current(device);
         check(cudaDeviceGetAttribute(&multiprocessors_, cudaDevAttrMultiProcessorCount, device),
               "cudaDeviceGetAttribute");
         check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate");
@@ -84,7 +104,7 @@ void Context::close() {
 }
 
 cudaStream_t Context::stream() const {
-    check(cudaSetDevice(device_), "cudaSetDevice");
+    make_current(device_);
     return stream_;
 }
 
@@ -114,7 +134,7 @@ void Context::refuse_in_capture(const char* what) const {
 
 void* Context::allocate(size_t bytes) {
     refuse_in_capture("an allocation");
-    check(cudaSetDevice(device_), "cudaSetDevice");
+    make_current(device_);
     void* data = nullptr;
     const cudaError_t status = cudaMalloc(&data, std::max<size_t>(bytes, 1));
     if (status == cudaErrorMemoryAllocation) out_of_memory("device memory", bytes);
@@ -122,10 +142,10 @@ void* Context::allocate(size_t bytes) {
     return data;
 }
 
-void Context::release(void* data) {
-    check(cudaSetDevice(device_), "cudaSetDevice");
-    check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
-    check(cudaFree(data), "cudaFree");
+void Context::release(void* data) noexcept {
+    for (const cudaError_t status : {cudaSetDevice(device_), cudaStreamSynchronize(stream_), cudaFree(data)})
+        if (is_lasting(status)) record_failure(device_, cudaGetErrorString(status));
+    (void)cudaGetLastError();
 }
 
 void Context::upload(void* to, const void* host, size_t bytes) {

@@ -13,7 +13,7 @@
 
 namespace dllm::cuda {
 
-// Throws ERR_DEVICE that names the call. An error that CUDA keeps (a faulting kernel) stays until the process ends.
+// Throws ERR_DEVICE that names the call. An error that CUDA keeps (a faulting kernel) makes it a failed device.
 void check(cudaError_t status, const char* call);
 void check(cublasStatus_t status, const char* call);
 
@@ -46,7 +46,7 @@ public:
     Context(const Context&) = delete;
     Context& operator=(const Context&) = delete;
 
-    // Makes the device current on the calling thread.
+    // Makes the device current on the calling thread. Throws ERR_DEVICE where it has failed before.
     cudaStream_t stream() const;
     int device() const { return device_; }
     cublasLtHandle_t cublas() const { return cublas_; }
@@ -62,8 +62,8 @@ public:
 
     // Throws ERR_OUT_OF_MEMORY with the bytes asked for and free.
     void* allocate(size_t bytes);
-    // Waits for the work that may still use it.
-    void release(void* data);
+    // Waits for the work that may still use it. Arenas call it as they are destroyed, so a failed device shows later.
+    void release(void* data) noexcept;
     void upload(void* to, const void* host, size_t bytes);
     // Rows of so many bytes, `pitch` apart on the device. Waits for everything enqueued so far.
     void download(void* host, const void* from, size_t pitch, size_t row_bytes, size_t rows);

@@ -1,0 +1,50 @@
+# DLLM_CUDA_ARCHITECTURES: the compute capabilities to compile for, in ascending order.
+#
+# DLLM_CUDA_ARCHS (environment) gives them, such as "80 90". Default: those of the visible GPUs, else 80 and 90. Code for
+# 80 runs on all of 8.x; the PTX of the newest one is kept beside its code, so that later GPUs can run it.
+execute_process(COMMAND "${DLLM_NVCC}" --list-gpu-arch OUTPUT_VARIABLE known_text ERROR_QUIET)
+string(REGEX MATCHALL "compute_[0-9]+" known "${known_text}")
+list(TRANSFORM known REPLACE "compute_" "")
+list(SORT known COMPARE NATURAL)
+list(FILTER known INCLUDE REGEX "^([89][0-9]|[0-9][0-9][0-9])$")   # bf16 tensor cores and asynchronous copies: from 80
+list(JOIN known " " known_text)
+
+# The visible GPUs' capabilities; of one that is newer than nvcc, the newest that nvcc knows.
+function(dllm_visible_architectures result)
+    set(${result} "" PARENT_SCOPE)
+    execute_process(COMMAND nvidia-smi --query-gpu=compute_cap --format=csv,noheader
+        OUTPUT_VARIABLE visible ERROR_QUIET RESULT_VARIABLE failed)
+    if(NOT failed STREQUAL "0")
+        return()
+    endif()
+    string(REGEX MATCHALL "[0-9]+\\.[0-9]" visible "${visible}")
+    set(found "")
+    foreach(capability IN LISTS visible)
+        string(REPLACE "." "" capability "${capability}")
+        set(fit "")
+        foreach(arch IN LISTS known)
+            if(NOT arch GREATER capability)
+                set(fit "${arch}")
+            endif()
+        endforeach()
+        list(APPEND found ${fit})
+    endforeach()
+    list(REMOVE_DUPLICATES found)
+    set(${result} "${found}" PARENT_SCOPE)
+endfunction()
+
+string(REGEX REPLACE "[ ,;]+" ";" DLLM_CUDA_ARCHITECTURES "$ENV{DLLM_CUDA_ARCHS}")
+list(REMOVE_ITEM DLLM_CUDA_ARCHITECTURES "")
+if(NOT DLLM_CUDA_ARCHITECTURES)
+    dllm_visible_architectures(DLLM_CUDA_ARCHITECTURES)
+endif()
+if(NOT DLLM_CUDA_ARCHITECTURES)
+    set(DLLM_CUDA_ARCHITECTURES 80 90)
+endif()
+foreach(arch IN LISTS DLLM_CUDA_ARCHITECTURES)
+    if(NOT arch IN_LIST known)
+        message(FATAL_ERROR "DLLM_CUDA_ARCHS has \"${arch}\"; accepted here: ${known_text}.")
+    endif()
+endforeach()
+list(REMOVE_DUPLICATES DLLM_CUDA_ARCHITECTURES)
+list(SORT DLLM_CUDA_ARCHITECTURES COMPARE NATURAL)
