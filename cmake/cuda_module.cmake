@@ -29,10 +29,12 @@ target_compile_options(dllm_cuda PRIVATE
     --expt-relaxed-constexpr
     "SHELL:-Xcompiler -Wall,-Wextra,-ffp-contract=off"
 )
+if(DLLM_FALSE_ALARMS)
+    target_compile_options(dllm_cuda PRIVATE "SHELL:-Xcompiler ${DLLM_FALSE_ALARMS}")
+endif()
 if(DLLM_WERROR)
     # A kernel that spills its registers to memory is much slower than meant: that is an error too.
-    target_compile_options(dllm_cuda PRIVATE
-        "SHELL:-Werror all-warnings" "SHELL:-Xptxas --warn-on-spills")
+    target_compile_options(dllm_cuda PRIVATE "SHELL:-Werror all-warnings" "SHELL:-Xptxas --warn-on-spills")
 endif()
 # The library's folder becomes the module's run path: a wheel's is on no search path of the system.
 target_link_libraries(dllm_cuda PRIVATE "${DLLM_CUBLAS_LIBRARY}")

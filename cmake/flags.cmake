@@ -18,9 +18,11 @@ set(cxx_flags
     -Wall -Wextra -Wshadow -Wpedantic
     "-fmacro-prefix-map=${CMAKE_SOURCE_DIR}/="   # messages show paths inside the project
 )
+set(DLLM_FALSE_ALARMS "")
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-    list(APPEND cxx_flags -Wno-restrict)   # GCC bug 105329: a false alarm on std::string concatenation
+    set(DLLM_FALSE_ALARMS -Wno-restrict)   # GCC bug 105329: on std::string concatenation
 endif()
+list(APPEND cxx_flags ${DLLM_FALSE_ALARMS})
 if(DLLM_WERROR)
     list(APPEND cxx_flags -Werror)
 endif()

@@ -65,7 +65,9 @@ export async function chooseDevice(name: DeviceName): Promise<ChosenDevice> {
 
 function explainAbsence(devices: readonly DeviceInfo[]): string {
 	const gpus = devices.filter(({device}) => device !== 'cpu');
-	const reasons = gpus.map(({device, name, reason}) => `${device} ${reason === null ? `is ${name}` : `cannot: ${reason}`}`);
+	const reasons = gpus.map(
+		({device, name, reason}) => `${device} ${reason === null ? `is ${name}` : `cannot: ${reason}`}`,
+	);
 	return `there is no such device (${reasons.join(', ')})`;
 }
 

@@ -1,5 +1,5 @@
-// The CUDA devices of this process, through a CUDA module that is opened on first use. Whatever is missing is the reason
-// why there are none; the CPU backend needs nothing of this.
+// The CUDA devices of this process, through a CUDA module that is opened on first use. Whatever is missing is the
+// reason why there are none; the CPU backend needs nothing of this.
 #pragma once
 
 #include "cuda_module.h"

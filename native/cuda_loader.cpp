@@ -20,7 +20,7 @@ std::string cuda_module_path() {
 }
 
 const CudaModule& open_cuda_module(const std::string& path, const std::string& build_id) {
-    if (access(path.c_str(), F_OK) != 0) 
+    if (access(path.c_str(), F_OK) != 0)
         fail(ErrorCode::device, "there is no CUDA module " + path + "; build it again (npx dllm-native build --force)");
     // Never closed: its kernels, its threads and the types of its errors live as long as the process.
     void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);

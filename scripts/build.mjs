@@ -50,10 +50,15 @@ function computeBuildId() {
 	return hash.digest('hex').slice(0, 16);
 }
 
+/** What is built, as build-info.json says. */
+export function readBuildInfo() {
+	return readJson(infoPath);
+}
+
 function isCurrent(buildId) {
 	if (!existsSync(addonPath) || !existsSync(infoPath)) return false;
 	try {
-		const info = readJson(infoPath);
+		const info = readBuildInfo();
 		return info.buildId === buildId && existsSync(modulePath) === info.cuda.enabled;
 	} catch {
 		return false; // a damaged file is rewritten by the build
@@ -69,7 +74,7 @@ function findCmakeJs() {
 }
 
 /** Continuous integration of this project: the tests are here. In a dependent's, new warnings must not break the install. */
-function isOurCi() {
+export function isOurCi() {
 	return !['', '0', 'false', undefined].includes(process.env.CI) && existsSync(path.join(root, 'test', 'native'));
 }
 

@@ -87,9 +87,13 @@ export function readFacts(tree) {
 	};
 }
 
-/** Runs a build command with its output shown (on standard error: ours is for results), and throws if it fails. */
-export function runTool(what, command, args) {
-	const env = {...process.env};
+/**
+ * Runs a build command with its output shown (on standard error: ours is for results), and throws if it fails.
+ *
+ * @param environment Variables beside those of this process.
+ */
+export function runTool(what, command, args, environment = {}) {
+	const env = {...process.env, ...environment};
 	delete env.MAKEFLAGS; // node-gyp runs us from make, whose job slots are not ours
 	delete env.MAKELEVEL;
 	const {status, signal, error} = spawnSync(command, args, {cwd: root, env, stdio: ['inherit', 2, 2]});

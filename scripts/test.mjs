@@ -9,6 +9,7 @@ import readline from 'node:readline';
 import {build} from './build.mjs';
 import {generatorArguments, jobs, prepareTree, readFacts, requireTools, runTool} from './cmake.mjs';
 import {compile} from './compile.mjs';
+import {testCudaModule} from './cuda-module.mjs';
 import {listFiles, root} from './files.mjs';
 
 const total = {passed: 0, failed: 0, skipped: 0};
@@ -186,6 +187,7 @@ if (slow) {
 	});
 }
 
+if (ready && !slow) await attempt(async () => add(await testCudaModule()));
 if (ready) await attempt(() => runAva(slow ? 'dist/test/slow' : 'dist/test'));
 console.log(formatCounts(total));
 process.exitCode = total.failed > 0 ? 1 : 0;

@@ -95,9 +95,7 @@ export function parseCount(text: string): number {
 export function addDeviceFlags(command: Command, defaultDtype = 'bfloat16 on CUDA, float32 on the CPU'): void {
 	command
 		.option('--device <device>', 'auto, cpu or cuda:N (default: auto)', parseDevice)
-		.addOption(
-			new Option('--dtype <dtype>', `what is computed in (default: ${defaultDtype})`).choices(dtypes),
-		);
+		.addOption(new Option('--dtype <dtype>', `what is computed in (default: ${defaultDtype})`).choices(dtypes));
 }
 
 /** A parser for `auto`, `cpu` and `cuda:N`. */

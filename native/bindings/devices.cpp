@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <charconv>
+#include <cstdlib>
 #include <fstream>
 #include <optional>
 #include <utility>
@@ -32,7 +33,8 @@ struct Device {
 
 // One for the process, shared by its JavaScript environments, and never destroyed: jobs may run while the process ends.
 CudaDevices& cuda_devices() {
-    static CudaDevices& devices = *new CudaDevices(cuda_module_path(), {BUILD_ID, CUDA_BUILT, CUDA_REASON});
+    const bool expected = CUDA_BUILT || std::getenv("DLLM_CUDA_MODULE") != nullptr;
+    static CudaDevices& devices = *new CudaDevices(cuda_module_path(), {BUILD_ID, expected, CUDA_REASON});
     return devices;
 }
 
@@ -65,9 +67,8 @@ Device find_cpu() {
     const int64_t pages = sysconf(_SC_PHYS_PAGES), page_size = sysconf(_SC_PAGESIZE);
     if (pages > 0 && page_size > 0) cpu.memory = double(pages) * double(page_size);
     try {
-        cpu.details = {{"path", kernels().name},
-                       {"bfloat16", bfloat16_products().name},
-                       {"threads", double(thread_limit())}};
+        cpu.details = {
+            {"path", kernels().name}, {"bfloat16", bfloat16_products().name}, {"threads", double(thread_limit())}};
     } catch (const Error& error) {  // DLLM_CPU, DLLM_CPU_BFLOAT16 or DLLM_THREADS asks for what is not here
         cpu.reason = error.what();
     }

@@ -40,8 +40,8 @@ TEST(emulated_gpu_is_found_with_its_facts) {
 TEST(emulated_gpu_hidden_by_the_environment) {
     const FreshGpu fresh;
     emulated::set_device_count(0);
-    check_equal(find_devices("90").problem,
-                std::string("no CUDA-capable device is detected (cudaErrorNoDevice)"), "problem");
+    check_equal(find_devices("90").problem, std::string("no CUDA-capable device is detected (cudaErrorNoDevice)"),
+                "problem");
     setenv("CUDA_VISIBLE_DEVICES", "", 1);
     check_equal(find_devices("90").problem,
                 std::string("CUDA_VISIBLE_DEVICES is \"\": no CUDA-capable device is detected (cudaErrorNoDevice)"),

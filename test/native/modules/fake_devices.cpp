@@ -1,5 +1,5 @@
-// A CUDA module with devices of which only the last can be used, and that one has no memory. Of the environment it takes
-// its build id (DLLM_FAKE_BUILD) and why no device can be had (DLLM_FAKE_PROBLEM, if set).
+// A CUDA module with devices of which only the last can be used, and that one has no memory. Of the environment it
+// takes its build id (DLLM_FAKE_BUILD) and why no device can be had (DLLM_FAKE_PROBLEM, if set).
 #include "cuda_module.h"
 #include "error.h"
 
