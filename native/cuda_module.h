@@ -11,6 +11,16 @@
 
 namespace dllm {
 
+// 13010 -> "13.1"
+inline std::string cuda_version_text(int version) {
+    return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+// 90 -> "9.0"
+inline std::string capability_text(int compute_capability) {
+    return std::to_string(compute_capability / 10) + "." + std::to_string(compute_capability % 10);
+}
+
 struct CudaDevice {
     std::string name;
     int64_t memory = 0;          // bytes
@@ -19,7 +29,7 @@ struct CudaDevice {
 };
 
 struct CudaFacts {
-    int driver_version = 0, runtime_version = 0;  // 13000 for 13.0; the driver's is 0 where there is none
+    int driver_version = 0, runtime_version = 0;  // 13010 for 13.1; the driver's is 0 where there is none
     int64_t cublas_version = 0;                   // 130101 for 13.1.1
     std::string architectures;                    // that the module was compiled for: "80 90"
     std::vector<CudaDevice> devices;

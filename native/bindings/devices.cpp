@@ -75,11 +75,6 @@ Device find_cpu() {
     return cpu;
 }
 
-// 13010 with unit 1000 -> "13.1", 90 with unit 10 -> "9.0"
-std::string dotted(int64_t version, int64_t unit) {
-    return std::to_string(version / unit) + "." + std::to_string(version % unit * 10 / unit);
-}
-
 // 130101 -> "13.1.1"
 std::string cublas_version(int64_t version) {
     return std::to_string(version / 10000) + "." + std::to_string(version / 100 % 100) + "." +
@@ -90,9 +85,10 @@ std::vector<Device> find_cuda() {
     const CudaFacts facts = cuda_devices().facts();
     Device common{"cuda:0", "CUDA", facts.problem, 0, {}};
     if (const std::string file = cuda_devices().module_file(); !file.empty()) common.details = {{"module", file}};
-    if (facts.driver_version > 0) common.details.emplace_back("driver", "CUDA " + dotted(facts.driver_version, 1000));
+    if (facts.driver_version > 0)
+        common.details.emplace_back("driver", "CUDA " + cuda_version_text(facts.driver_version));
     if (facts.runtime_version > 0) {  // the module was opened
-        common.details.emplace_back("runtime", "CUDA " + dotted(facts.runtime_version, 1000));
+        common.details.emplace_back("runtime", "CUDA " + cuda_version_text(facts.runtime_version));
         common.details.emplace_back("cublas", cublas_version(facts.cublas_version));
         common.details.emplace_back("architectures", facts.architectures);
     }
@@ -105,7 +101,8 @@ std::vector<Device> find_cuda() {
         device.reason = found.problem;
         device.memory = double(found.memory);
         if (found.compute_capability > 0)
-            device.details.emplace(device.details.begin(), "computeCapability", dotted(found.compute_capability, 10));
+            device.details.emplace(device.details.begin(), "computeCapability",
+                                   capability_text(found.compute_capability));
         devices.push_back(std::move(device));
     }
     return devices;

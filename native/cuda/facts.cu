@@ -13,11 +13,6 @@
 namespace dllm::cuda {
 namespace {
 
-// 13010 -> "13.1", 90 -> "9.0"
-std::string dotted(int version, int unit) {
-    return std::to_string(version / unit) + "." + std::to_string(version % unit / (unit / 10));
-}
-
 std::string describe(cudaError_t status) {
     return std::string(cudaGetErrorString(status)) + " (" + cudaGetErrorName(status) + ")";
 }
@@ -26,8 +21,8 @@ std::string describe(cudaError_t status) {
 std::string explain_count(cudaError_t status, const CudaFacts& facts) {
     if (facts.driver_version == 0) return "there is no NVIDIA driver here (libcuda.so.1)";
     if (status == cudaErrorInsufficientDriver)
-        return "the NVIDIA driver is too old: it supports CUDA " + dotted(facts.driver_version, 1000) +
-               ", this build needs " + dotted(facts.runtime_version, 1000);
+        return "the NVIDIA driver is too old: it supports CUDA " + cuda_version_text(facts.driver_version) +
+               ", this build needs " + cuda_version_text(facts.runtime_version);
     if (const char* visible = std::getenv("CUDA_VISIBLE_DEVICES"))
         return "CUDA_VISIBLE_DEVICES is \"" + std::string(visible) + "\": " + describe(status);
     return describe(status);
@@ -47,7 +42,7 @@ CudaDevice find_device(int device, const std::string& architectures) {
     found.memory = int64_t(properties.totalGlobalMem);
     found.compute_capability = properties.major * 10 + properties.minor;
     if (!has_kernels(architectures, found.compute_capability))
-        found.problem = "its compute capability is " + dotted(found.compute_capability, 10) +
+        found.problem = "its compute capability is " + capability_text(found.compute_capability) +
                         ", and this build has kernels for " + architectures +
                         " and later; DLLM_CUDA_ARCHS chooses others (8.0 is the least)";
     return found;

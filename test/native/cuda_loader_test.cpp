@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
 namespace dllm {
@@ -24,6 +25,17 @@ TEST(cuda_module_that_is_no_library) {
     const TemporaryFolder folder;
     std::ofstream(folder.file("libdllm_cuda.so")) << "not a library";
     check_refused(folder.file("libdllm_cuda.so"), "cannot be opened");
+}
+
+TEST(cuda_module_that_was_cut_short) {
+    const TemporaryFolder folder;
+    const std::string cut = folder.file("libdllm_cuda.so");
+    const auto whole = std::filesystem::file_size(DLLM_OTHER_BUILD_MODULE);
+    for (const uintmax_t bytes : {uintmax_t(10), uintmax_t(64), uintmax_t(200), uintmax_t(1000), whole / 2}) {
+        std::filesystem::copy_file(DLLM_OTHER_BUILD_MODULE, cut, std::filesystem::copy_options::overwrite_existing);
+        std::filesystem::resize_file(cut, bytes);
+        check_refused(cut, "cannot be opened");
+    }
 }
 
 TEST(cuda_module_without_an_entry) {
