@@ -90,16 +90,30 @@ void Block::run_threads() {
 }
 
 void Block::run_warp(Warp& warp) {
-    while (warp.ready != 0) {
-        // Each lane gets a turn before any gets another.
-        for (unsigned waiting = warp.ready; waiting != 0;) {
-            const int lane = order_.pick(waiting);
-            waiting &= ~(1u << lane);
-            running_ = &thread(warp.number * LANES + lane);
-            current_thread = running_->index;
-            running_->fiber->resume();
-            if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
-        }
+    if (warp.ready == 0) return;
+    turns_ = warp.ready;
+    next_lane(warp).fiber->resume();
+    if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
+}
+
+Block::Thread& Block::next_lane(Warp& warp) {
+    const int lane = order_.pick(turns_);
+    turns_ &= ~(1u << lane);
+    running_ = &thread(warp.number * LANES + lane);
+    current_thread = running_->index;
+    return *running_;
+}
+
+// The running thread has to wait, or has ended: the next lane of its warp goes on, if any can. Each gets a turn before
+// any gets another.
+void Block::hand_on() {
+    Fiber& own = *running_->fiber;
+    Warp& warp = own_warp();
+    if (turns_ == 0) turns_ = warp.ready;
+    if (turns_ == 0 || thrown_) {
+        own.suspend();
+    } else {
+        own.pass_to(*next_lane(warp).fiber);
     }
 }
 
@@ -115,7 +129,7 @@ void Block::run_thread(void* argument) {
         self.state = State::ended;
         self.block->ended_++;
         self.block->own_warp().ready &= ~(1u << self.number % LANES);
-        self.fiber->suspend();
+        self.block->hand_on();
     }
 }
 
@@ -136,7 +150,7 @@ void Block::wait_at_barrier(const std::source_location& where) {
     self.waits_in = {"sync_threads", where, 0};
     at_barrier_++;
     own_warp().ready &= ~(1u << lane());
-    self.fiber->suspend();
+    hand_on();
 }
 
 void Block::meet(const Meeting& meeting, void* slot, void (*complete)(const Lanes&)) {
@@ -168,7 +182,7 @@ void Block::meet(const Meeting& meeting, void* slot, void (*complete)(const Lane
         self.state = State::in_meeting;
         warp.ready &= ~own_bit;
     }
-    self.fiber->suspend();
+    hand_on();
 }
 
 void Block::restart_fibers() {

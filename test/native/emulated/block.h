@@ -68,6 +68,8 @@ private:
     void prepare();
     void run_threads();
     void run_warp(Warp& warp);
+    Thread& next_lane(Warp& warp);
+    void hand_on();
     bool pass_barrier();
     void restart_fibers();
     Thread& thread(int number) { return *threads_[size_t(number)]; }
@@ -86,6 +88,7 @@ private:
     int count_ = 0;  // threads of the block
     int ended_ = 0;
     int at_barrier_ = 0;
+    unsigned turns_ = 0;  // lanes of the running warp that wait for theirs in this round
     Thread* running_ = nullptr;
     std::exception_ptr thrown_;  // by the thread that ran last
 };

@@ -13,8 +13,11 @@ namespace dllm::emulated {
 
 namespace {
 
-// The fiber that is being entered. Fibers run under the device's lock, so one at a time.
-Fiber* entered = nullptr;
+// Fibers run under the device's lock, so one at a time.
+Fiber* entered = nullptr;    // the last that was
+KnownStack* left = nullptr;  // that of the last switch
+KnownStack outside;          // where a fiber was resumed
+void* outside_context = nullptr;
 
 // Stacks a power of two apart would all want the same few lines of the cache.
 constexpr int CACHE_COLORS = 16;
@@ -54,22 +57,33 @@ void Fiber::restart() {
 
 void Fiber::enter() {
     Fiber* self = entered;
-    arrived(self->stack_, self->resumer_);
+    arrived(self->stack_, *left);
     self->body_(self->argument_);
     std::abort();  // there is nothing to return to
 }
 
 void Fiber::resume() {
     entered = this;
-    leaving(resumer_, stack_);
-    switch_context(resumer_context_, context_);
-    arrived(resumer_, stack_);
+    left = &outside;
+    leaving(outside, stack_);
+    switch_context(outside_context, context_);
+    arrived(outside, *left);
 }
 
 void Fiber::suspend() {
-    leaving(stack_, resumer_);
-    switch_context(context_, resumer_context_);
-    arrived(stack_, resumer_);
+    left = &stack_;
+    leaving(stack_, outside);
+    switch_context(context_, outside_context);
+    arrived(stack_, *left);
+}
+
+void Fiber::pass_to(Fiber& other) {
+    if (&other == this) return;
+    entered = &other;
+    left = &stack_;
+    leaving(stack_, other.stack_);
+    switch_context(context_, other.context_);
+    arrived(stack_, *left);
 }
 
 }  // namespace dllm::emulated

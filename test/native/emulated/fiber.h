@@ -15,10 +15,12 @@ public:
     Fiber(const Fiber&) = delete;
     Fiber& operator=(const Fiber&) = delete;
 
-    // Runs the body until it suspends; called from outside of any fiber. The body may not return.
+    // Runs the body until some fiber suspends; called from outside of any fiber. The body may not return.
     void resume();
-    // Called in the body: goes back to where it was resumed.
+    // Called in the body: goes back to where a fiber was resumed.
     void suspend();
+    // Called in the body: goes on in the other fiber, from where that one left off.
+    void pass_to(Fiber& other);
     // Forgets where the body stopped; nothing on its stack is destroyed. The next resume starts it anew.
     void restart();
 
@@ -27,9 +29,8 @@ private:
 
     std::byte* mapping_;
     size_t mapping_bytes_;
-    KnownStack stack_, resumer_;
+    KnownStack stack_;
     void* context_ = nullptr;
-    void* resumer_context_ = nullptr;
     void (*body_)(void*);
     void* argument_;
 };

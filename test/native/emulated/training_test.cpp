@@ -70,7 +70,9 @@ void check_same_training(Naming naming, ObjectiveKind objective) {
 TEST(emulated_training_of_gpt2_equals_the_cpus) { check_same_training(Naming::gpt2, ObjectiveKind::masked); }
 TEST(emulated_training_of_llama_equals_the_cpus) { check_same_training(Naming::llama, ObjectiveKind::masked); }
 TEST(emulated_training_of_nanollada_equals_the_cpus) { check_same_training(Naming::nanollada, ObjectiveKind::masked); }
-TEST(emulated_training_on_next_tokens_equals_the_cpus) { check_same_training(Naming::llama, ObjectiveKind::next_token); }
+TEST(emulated_training_on_next_tokens_equals_the_cpus) {
+    check_same_training(Naming::llama, ObjectiveKind::next_token);
+}
 
 // The same draws decide what is masked and dropped, so the two losses of a step differ by what rounding to bfloat16
 // does: to a pass, about 1e-2 of the logits (see model_test.cpp), which are of size one, and to the weights of 20
