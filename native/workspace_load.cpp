@@ -98,10 +98,12 @@ void Workspace::load_mask(const Batch& batch) {
         const int64_t most_tiles = std::max(tiles, tile_room_.cols), most_blocks = std::max(blocks, bit_room_.rows);
         mask_arena_ = {};  // frees the smaller one first
         tile_room_ = bit_room_ = {};
+        Tensor tile_room, bit_room;  // measured first: without memory they must not look like room
         mask_arena_ = Arena::lay_out(backend_, [&](Arena& arena) {
-            tile_room_ = arena.take(1, most_tiles, DType::i32);
-            bit_room_ = arena.take(most_blocks, 2 * TileMap::TILE, DType::i32);
+            tile_room = arena.take(1, most_tiles, DType::i32);
+            bit_room = arena.take(most_blocks, 2 * TileMap::TILE, DType::i32);
         });
+        tile_room_ = tile_room, bit_room_ = bit_room;
     }
     masks_ = map.masks;
     tiles_ = tile_room_.reshape(map.masks * map.query_tiles, map.key_tiles);

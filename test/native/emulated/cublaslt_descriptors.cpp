@@ -9,6 +9,7 @@ template <class T>
 cublasStatus_t create(T** out) {
     const std::lock_guard lock(device().mutex);
     if (out == nullptr) return CUBLAS_STATUS_INVALID_VALUE;
+    if (refuse_handle()) return CUBLAS_STATUS_ALLOC_FAILED;
     *out = new T;
     return CUBLAS_STATUS_SUCCESS;
 }

@@ -32,6 +32,12 @@ bool begin_launch() {
     return true;
 }
 
+bool refuse_handle() {
+    Device& d = device();
+    d.handles++;
+    return d.until_failed_handle > 0 && --d.until_failed_handle == 0;
+}
+
 std::unordered_set<const Handle*>& Handle::live() {
     static std::unordered_set<const Handle*> all;
     return all;
@@ -46,6 +52,11 @@ void set_order(Order order, uint64_t seed) {
 void fail_allocation(int64_t n) {
     const std::lock_guard lock(device().mutex);
     device().until_failed_allocation = n;
+}
+
+void fail_handle(int64_t n) {
+    const std::lock_guard lock(device().mutex);
+    device().until_failed_handle = n;
 }
 
 void fail_launch(int64_t n) {
@@ -96,6 +107,11 @@ int64_t algorithm_runs(int n) {
     return device().algorithms[n].runs;
 }
 
+int64_t handle_count() {
+    const std::lock_guard lock(device().mutex);
+    return device().handles;
+}
+
 int64_t launch_count() {
     const std::lock_guard lock(device().mutex);
     return device().launches;
@@ -116,7 +132,7 @@ void reset() {
     d.random = fresh.random;
     d.memory_bytes = fresh.memory_bytes;
     d.count = fresh.count;
-    d.until_failed_launch = d.until_failed_allocation = 0;
+    d.until_failed_launch = d.until_failed_allocation = d.until_failed_handle = 0;
     d.kernel_delay = fresh.kernel_delay, d.epilogue_delay = fresh.epilogue_delay;
     std::copy(std::begin(fresh.algorithms), std::end(fresh.algorithms), std::begin(d.algorithms));
     remember_error(cudaSuccess);

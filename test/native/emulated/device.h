@@ -32,7 +32,9 @@ struct Device {
     int64_t launches = 0;
     int64_t until_failed_launch = 0;  // 0: none is planted
     int64_t until_failed_allocation = 0;
-    Delay delay{0};  // by which the clock of events is ahead
+    int64_t until_failed_handle = 0;
+    int64_t handles = 0;  // that were asked for
+    Delay delay{0};       // by which the clock of events is ahead
     Delay kernel_delay{0}, epilogue_delay{0};
     AlgorithmState algorithms[ALGORITHMS];
 };
@@ -55,6 +57,9 @@ cudaError_t runtime_call(Body&& body) {
 
 // Counts a kernel or a matrix product; false if it must not run, because one failed before or this one is to fail.
 bool begin_launch();
+
+// Counts a handle that is asked for; true if it must be refused, for lack of memory.
+bool refuse_handle();
 
 // What the runtime hands out by pointer; knows which ones live.
 class Handle {

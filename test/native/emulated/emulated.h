@@ -23,6 +23,8 @@ void set_order(Order order, uint64_t seed = 0);
 
 // The n-th allocation from now (1: the next) of device or pinned host memory fails once, for lack of memory.
 void fail_allocation(int64_t n);
+// The same of the n-th stream, event, graph, cuBLASLt handle or descriptor.
+void fail_handle(int64_t n);
 // The n-th kernel or matrix product from now (1: the next) does nothing, and every call after it returns
 // cudaErrorIllegalAddress until reset().
 void fail_launch(int64_t n);
@@ -43,6 +45,7 @@ void refuse_algorithm(int n);
 int64_t algorithm_runs(int n);
 
 int64_t allocation_count();  // calls that allocated device or pinned host memory, since the program started
+int64_t handle_count();      // streams, events and so on that were asked for, since the program started
 int64_t launch_count();      // kernels and matrix products that ran, since the program started
 size_t live_bytes();         // of device memory
 int64_t live_allocations();  // of device and pinned host memory

@@ -26,6 +26,7 @@ cudaError_t wait_for(cudaEvent_t event) {
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
     return runtime_call([&] {
         if (event == nullptr || flags > (cudaEventBlockingSync | cudaEventDisableTiming)) return cudaErrorInvalidValue;
+        if (refuse_handle()) return cudaErrorMemoryAllocation;
         *event = new CUevent_st;
         (*event)->flags = flags;
         return cudaSuccess;

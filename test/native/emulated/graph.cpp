@@ -48,6 +48,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
         std::erase(capturing_streams(), stream);
         *graph = nullptr;
         if (capture->invalid) return cudaErrorStreamCaptureInvalidated;
+        if (refuse_handle()) return cudaErrorMemoryAllocation;
         *graph = new CUgraph_st;
         (*graph)->work = std::move(capture->work);
         return cudaSuccess;
@@ -69,6 +70,7 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
     return runtime_call([&] {
         if (executable == nullptr || graph == nullptr || !Handle::is_live(graph)) return cudaErrorInvalidValue;
+        if (refuse_handle()) return cudaErrorMemoryAllocation;
         *executable = new CUgraphExec_st;
         (*executable)->work = graph->work;
         return cudaSuccess;

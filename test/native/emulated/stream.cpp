@@ -64,6 +64,7 @@ using namespace dllm::emulated;
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
     return runtime_call([&] {
         if (stream == nullptr || flags > cudaStreamNonBlocking) return cudaErrorInvalidValue;
+        if (refuse_handle()) return cudaErrorMemoryAllocation;
         *stream = new CUstream_st;
         (*stream)->flags = flags;
         return cudaSuccess;
