@@ -66,6 +66,7 @@ struct DropoutDraw {
     Tensor seed;        // i32 (1, 3): the step's seed, low word first; number of the batch's first sequence in the step
     int64_t length;     // rows of a sequence
     uint32_t place;     // numbers the places of one model
+    Tensor rows;        // i32 (1, N): which row of the batch each row is; null: row n is n
 };
 
 struct PredictOptions {
@@ -194,8 +195,8 @@ public:
 
     // ---- dropout (Srivastava et al., 2014) -----------------------------------------------------------
     // out (N, C) = residual + x / (1 - probability) where it is kept, residual where it is dropped. residual may be
-    // null; out may be x or residual. Element (n, c) is dropped by the draw of (seed, first sequence + n / length) at
-    // position n % length, step `place`, element c. With the gradient as x this is the backward pass too.
+    // null; out may be x or residual. Element (n, c), where n is a row of the batch, is dropped by the draw of (seed,
+    // first sequence + n / length) at position n % length, step `place`, element c. With the gradient as x this is the backward pass too.
     virtual void dropout(Tensor out, Tensor x, Tensor residual, const DropoutDraw& draw) = 0;
 
     // ---- rows with a weight ------------------------------------------------------------------------

@@ -60,19 +60,20 @@ void Transformer::norm_backward(Tensor dx, Tensor gradients, Tensor dout, Tensor
 }
 
 void Transformer::residual_forward(Tensor out, Tensor x, Tensor weight, Tensor bias, Tensor residual,
-                                   Workspace& workspace, uint32_t place) const {
-    const bool drops = workspace.dropout.probability > 0;
+                                   const DropoutDraw& draw) const {
+    const bool drops = draw.probability > 0;
     backend_.matmul_forward(out, x, weight, bias, drops ? Tensor{} : residual, config_.weight_layout());
-    if (drops) backend_.dropout(out, out, residual, draw_at(workspace, place));
+    if (drops) backend_.dropout(out, out, residual, draw);
 }
 
 // dnorm is free until the norm's own gradient is computed.
-Tensor Transformer::residual_gradient(Workspace& workspace, uint32_t place) const {
-    const BackwardState& d = workspace.backward;
-    if (workspace.dropout.probability == 0) return d.dresidual;
-    backend_.dropout(d.dnorm, d.dresidual, {}, draw_at(workspace, place));
+Tensor Transformer::residual_gradient(const BackwardState& d, const DropoutDraw& draw) const {
+    if (draw.probability == 0) return d.dresidual;
+    backend_.dropout(d.dnorm, d.dresidual, {}, draw);
     return d.dnorm;
 }
+
+DropoutDraw Transformer::mlp_draw(const Workspace& workspace, int64_t l) { return draw_at(workspace, mlp_place(l)); }
 
 // mid = input + output(attention(qkv(norm(input))))
 void Transformer::attention_forward(Tensor weights, Workspace& workspace, int64_t l) const {
@@ -90,12 +91,11 @@ void Transformer::attention_forward(Tensor weights, Workspace& workspace, int64_
     backend_.attention_forward(s.attention, s.log_sum_exp, s.qkv.slice_cols(0, query), s.qkv.slice_cols(query, key),
                                s.qkv.slice_cols(query + key, key), workspace.attention);
     residual_forward(s.mid, s.attention, w.attention_output.in(weights), w.attention_output_bias.in(weights), s.input,
-                     workspace, attention_place(l));
+                     draw_at(workspace, attention_place(l)));
 }
 
 // hidden = activation(up(norm(mid)))
-void Transformer::mlp_hidden_forward(Tensor weights, Workspace& workspace, int64_t l) const {
-    LayerState& s = workspace.layers[size_t(l)];
+void Transformer::mlp_hidden_forward(Tensor weights, const LayerState& s, int64_t l) const {
     const LayerSlots& w = table_.layers[size_t(l)];
 
     norm_forward(s.mlp_norm, s.mlp_mean, s.mlp_rstd, s.mid, weights, {config_.norm, w.mlp_norm, w.mlp_norm_bias});
@@ -104,12 +104,11 @@ void Transformer::mlp_hidden_forward(Tensor weights, Workspace& workspace, int64
 }
 
 // out = mid + down(hidden)
-void Transformer::mlp_forward(Tensor out, Tensor weights, Workspace& workspace, int64_t l) const {
-    const LayerState& s = workspace.layers[size_t(l)];
+void Transformer::mlp_forward(Tensor out, Tensor weights, const LayerState& s, int64_t l,
+                              const DropoutDraw& draw) const {
     const LayerSlots& w = table_.layers[size_t(l)];
-    mlp_hidden_forward(weights, workspace, l);
-    residual_forward(out, s.mlp_hidden, w.mlp_out.in(weights), w.mlp_out_bias.in(weights), s.mid, workspace,
-                     mlp_place(l));
+    mlp_hidden_forward(weights, s, l);
+    residual_forward(out, s.mlp_hidden, w.mlp_out.in(weights), w.mlp_out_bias.in(weights), s.mid, draw);
 }
 
 void Transformer::forward(Tensor weights, Workspace& workspace) const {
@@ -119,20 +118,20 @@ void Transformer::forward(Tensor weights, Workspace& workspace) const {
     if (workspace.dropout.probability > 0)
         backend_.dropout(embedding, embedding, {}, draw_at(workspace, EMBEDDING_PLACE));
     for (int64_t l = 0; l < config_.layers; l++) {
-        const Tensor out = l + 1 < config_.layers ? workspace.layers[size_t(l + 1)].input : workspace.output;
         attention_forward(weights, workspace, l);
-        mlp_forward(out, weights, workspace, l);
+        if (l + 1 == config_.layers) break;
+        mlp_forward(workspace.layers[size_t(l + 1)].input, weights, workspace.layers[size_t(l)], l,
+                    mlp_draw(workspace, l));
     }
 }
 
 // The lines of mlp_forward, bottom to top. dresidual arrives holding d out: the residual passes it through.
-void Transformer::mlp_backward(Tensor gradients, Tensor weights, Workspace& workspace, int64_t l) const {
-    const LayerState& s = workspace.layers[size_t(l)];
+void Transformer::mlp_backward(Tensor gradients, Tensor weights, const LayerState& s, const BackwardState& d, int64_t l,
+                               const DropoutDraw& draw) const {
     const LayerSlots& w = table_.layers[size_t(l)];
-    const BackwardState& d = workspace.backward;
     const WeightLayout layout = config_.weight_layout();
 
-    const Tensor dout = residual_gradient(workspace, mlp_place(l));
+    const Tensor dout = residual_gradient(d, draw);
     backend_.matmul_backward_weight(w.mlp_out.in(gradients), w.mlp_out_bias.in(gradients), s.mlp_hidden, dout, layout);
     backend_.matmul_activation_backward(d.dpre, d.dhidden, dout, w.mlp_out.in(weights), s.mlp_pre, config_.mlp, layout);
     backend_.matmul_backward_weight(w.mlp_in.in(gradients), w.mlp_in_bias.in(gradients), s.mlp_norm, d.dpre, layout);
@@ -148,7 +147,7 @@ void Transformer::attention_backward(Tensor gradients, Tensor weights, Workspace
     const WeightLayout layout = config_.weight_layout();
     const int64_t query = config_.heads * config_.head_width(), key = config_.kv_heads * config_.head_width();
 
-    const Tensor dout = residual_gradient(workspace, attention_place(l));
+    const Tensor dout = residual_gradient(d, draw_at(workspace, attention_place(l)));
     backend_.matmul_backward_weight(w.attention_output.in(gradients), w.attention_output_bias.in(gradients),
                                     s.attention, dout, layout);
     backend_.matmul_backward_input(d.dattention, dout, w.attention_output.in(weights), layout);
@@ -173,13 +172,15 @@ void Transformer::loss_and_gradients(Tensor loss, Tensor gradients, Tensor weigh
         head_loss(loss, weights, workspace, chunk);
         head_backward(gradients, weights, workspace, chunk);
     }
-    for (int64_t l = config_.layers - 1; l >= 0; l--) {
-        // the last layer's state is still that of the forward pass
-        if (workspace.recomputes() && l + 1 < config_.layers) {
+    // The last layer's MLP went with the head, and its attention's state is still that of the forward pass.
+    attention_backward(gradients, weights, workspace, config_.layers - 1);
+    for (int64_t l = config_.layers - 2; l >= 0; l--) {
+        const LayerState& s = workspace.layers[size_t(l)];
+        if (workspace.recomputes()) {
             attention_forward(weights, workspace, l);
-            mlp_hidden_forward(weights, workspace, l);
+            mlp_hidden_forward(weights, s, l);
         }
-        mlp_backward(gradients, weights, workspace, l);
+        mlp_backward(gradients, weights, s, workspace.backward, l, mlp_draw(workspace, l));
         attention_backward(gradients, weights, workspace, l);
     }
     if (workspace.dropout.probability > 0)

@@ -17,7 +17,8 @@ class Transformer {
 public:
     Transformer(Backend& backend, const ModelConfig& config, const ParameterTable& table);
 
-    // Runs all layers on the batch loaded in the workspace; workspace.output holds the residual stream.
+    // Runs all layers on the batch loaded in the workspace, up to the last one's MLP: that, the final norm and the head
+    // run on the rows that are predicted only, in the functions below.
     void forward(Tensor weights, Workspace& workspace) const;
 
     // Logits of chosen rows after forward(), chunk by chunk: consume(first, logits (M, V)) sees rows
@@ -43,18 +44,21 @@ private:
                        const Norm& norm) const;
 
     // out = dropout(x W + bias) + residual
-    void residual_forward(Tensor out, Tensor x, Tensor weight, Tensor bias, Tensor residual, Workspace& workspace,
-                          uint32_t place) const;
+    void residual_forward(Tensor out, Tensor x, Tensor weight, Tensor bias, Tensor residual,
+                          const DropoutDraw& draw) const;
     // The gradient of x W + bias, of dresidual.
-    Tensor residual_gradient(Workspace& workspace, uint32_t place) const;
+    Tensor residual_gradient(const BackwardState& d, const DropoutDraw& draw) const;
+    static DropoutDraw mlp_draw(const Workspace& workspace, int64_t l);
+    DropoutDraw head_draw(const Workspace& workspace, const HeadState& chunk) const;
 
     void attention_forward(Tensor weights, Workspace& workspace, int64_t l) const;
-    void mlp_hidden_forward(Tensor weights, Workspace& workspace, int64_t l) const;
-    void mlp_forward(Tensor out, Tensor weights, Workspace& workspace, int64_t l) const;
+    void mlp_hidden_forward(Tensor weights, const LayerState& s, int64_t l) const;
+    void mlp_forward(Tensor out, Tensor weights, const LayerState& s, int64_t l, const DropoutDraw& draw) const;
     void attention_backward(Tensor gradients, Tensor weights, Workspace& workspace, int64_t l) const;
-    void mlp_backward(Tensor gradients, Tensor weights, Workspace& workspace, int64_t l) const;
+    void mlp_backward(Tensor gradients, Tensor weights, const LayerState& s, const BackwardState& d, int64_t l,
+                      const DropoutDraw& draw) const;
 
-    // One chunk of gathered rows: chunk.residual, chunk.norm, chunk.logits.
+    // One chunk of gathered rows: the last layer's MLP, chunk.residual, chunk.norm, chunk.logits.
     void head_forward(Tensor weights, Workspace& workspace, HeadState& chunk) const;
     void head_loss(Tensor loss, Tensor weights, Workspace& workspace, HeadState& chunk) const;
     void head_backward(Tensor gradients, Tensor weights, Workspace& workspace, HeadState& chunk) const;

@@ -1,11 +1,20 @@
-// The head: rows that count are gathered, normed, multiplied with the head and scored, in chunks. Rows without weight
-// cost nothing (the 1/t-weighted loss of a masked-diffusion model needs about half of all rows).
+// The head: the rows that are predicted are gathered before the last layer's MLP, which then runs on them alone, as do
+// the final norm, the product with the head and the score, in chunks. Rows without weight cost nothing there (the
+// 1/t-weighted loss of a masked-diffusion model needs about half of all rows).
 #include "transformer.h"
 
 namespace dllm {
 
+// The rows' places in the batch, for they decide what is dropped.
+DropoutDraw Transformer::head_draw(const Workspace& workspace, const HeadState& chunk) const {
+    DropoutDraw draw = mlp_draw(workspace, config_.layers - 1);
+    draw.rows = chunk.rows;
+    return draw;
+}
+
 void Transformer::head_forward(Tensor weights, Workspace& workspace, HeadState& chunk) const {
-    backend_.gather_rows(chunk.residual, workspace.output, chunk.rows);
+    backend_.gather_rows(chunk.layer.mid, workspace.layers.back().mid, chunk.rows);
+    mlp_forward(chunk.residual, weights, chunk.layer, config_.layers - 1, head_draw(workspace, chunk));
     if (config_.final_norm)
         norm_forward(chunk.norm, chunk.mean, chunk.rstd, chunk.residual, weights,
                      {*config_.final_norm, table_.final_norm, table_.final_norm_bias});
@@ -32,6 +41,8 @@ void Transformer::head_backward(Tensor gradients, Tensor weights, Workspace& wor
         norm_backward(dresidual, gradients, chunk.dnorm, chunk.residual, chunk.mean, chunk.rstd, weights,
                       {*config_.final_norm, table_.final_norm, table_.final_norm_bias});
     }
+    chunk.backward.dresidual = dresidual;
+    mlp_backward(gradients, weights, chunk.layer, chunk.backward, config_.layers - 1, head_draw(workspace, chunk));
     backend_.scatter_rows(workspace.backward.dresidual, dresidual, chunk.rows);
 }
 

@@ -41,7 +41,6 @@ void Workspace::lay_out(Arena& arena) {
 
     // Tokens, positions, the head's rows, targets and weights; lengths; the seed of dropout.
     inputs_ = arena.take(1, 5 * staged_size(N) + staged_size(max_batch_) + staged_size(3), DType::i32);
-    output = arena.take(N, C, compute);
     layers.clear();
     for (int64_t l = 0; l < config_.layers; l++) {
         if (pass_ == Pass::training || (training && l == 0)) {
@@ -50,7 +49,7 @@ void Workspace::lay_out(Arena& arena) {
             layers.push_back(layers.front());
             layers.back().input = arena.take(N, C, compute);
         } else {
-            layers.push_back(l == 0 ? layer_state(output) : layers.front());
+            layers.push_back(l == 0 ? layer_state(arena.take(N, C, compute)) : layers.front());
         }
     }
     if (training) {
@@ -63,6 +62,7 @@ void Workspace::lay_out(Arena& arena) {
         backward.dhidden = gradient(F);
     }
     head_.residual = arena.take(head_chunk, C, compute);
+    head_.layer.mid = training ? arena.take(head_chunk, C, compute) : head_.residual;
     head_.norm = arena.take(head_chunk, C, compute);
     head_.mean = arena.take(1, head_chunk);
     head_.rstd = arena.take(1, head_chunk);
@@ -77,7 +77,6 @@ void Workspace::shape(int64_t batch, int64_t length) {
     const int64_t N = batch * length;
     auto rows = [N](Tensor& tensor) { tensor.rows = tensor.data != nullptr ? N : 0; };
     auto cols = [N](Tensor& tensor) { tensor.cols = tensor.stride = N; };
-    rows(output);
     for (LayerState& state : layers) {
         for (Tensor* tensor : {&state.input, &state.attention_norm, &state.qkv, &state.query_key_rstd, &state.attention,
                                &state.mid, &state.mlp_norm, &state.mlp_pre, &state.mlp_hidden})
@@ -96,8 +95,16 @@ HeadState Workspace::head_rows(int64_t first) const {
     HeadState chunk = head_;
     for (Tensor* tensor : {&chunk.rows, &chunk.targets, &chunk.weights})
         if (*tensor) *tensor = tensor->slice_cols(first, M);
-    for (Tensor* tensor : {&chunk.mean, &chunk.rstd}) *tensor = tensor->reshape(1, M);
-    for (Tensor* tensor : {&chunk.residual, &chunk.norm, &chunk.logits, &chunk.dnorm, &chunk.dresidual})
+    chunk.layer = layers.back();
+    chunk.layer.mid = head_.layer.mid;
+    chunk.backward = backward;
+    chunk.backward.dresidual = head_.dresidual;
+    for (Tensor* tensor : {&chunk.mean, &chunk.rstd, &chunk.layer.mlp_mean, &chunk.layer.mlp_rstd})
+        *tensor = tensor->reshape(1, M);
+    for (Tensor* tensor :
+         {&chunk.residual, &chunk.norm, &chunk.logits, &chunk.dnorm, &chunk.dresidual, &chunk.layer.mid,
+          &chunk.layer.mlp_norm, &chunk.layer.mlp_pre, &chunk.layer.mlp_hidden, &chunk.backward.dresidual,
+          &chunk.backward.dnorm, &chunk.backward.dpre, &chunk.backward.dhidden})
         tensor->rows = *tensor ? M : 0;
     return chunk;
 }

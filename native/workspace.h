@@ -14,7 +14,7 @@
 namespace dllm {
 
 // N = batch * length rows. In inference every layer shares one state, and mid is input. When activations are
-// recomputed, layers share all but their input.
+// recomputed, layers share all but their input. The last layer's mid is where its own use of this ends.
 struct LayerState {
     Tensor input;                           // (N, C) residual stream before the layer
     Tensor attention_norm;                  // (N, C)
@@ -40,14 +40,17 @@ struct BackwardState {
     Tensor dhidden;     // (N, F)
 };
 
-// The head runs over chunks of gathered rows, so that logits never take more than Backend::logits_per_pass().
+// The last layer's MLP, the final norm and the head run on gathered rows, those that are predicted, in chunks, so that
+// logits never take more than Backend::logits_per_pass().
 struct HeadState {
     Tensor rows, targets;     // i32 (1, chunk)
     Tensor weights;           // (1, chunk); like targets, of rows with a weight only
-    Tensor residual, norm;    // (chunk, C)
+    LayerState layer;         // the last one's; its mid and MLP are of these rows only
+    Tensor residual, norm;    // (chunk, C); residual is layer.mid in inference
     Tensor mean, rstd;        // (1, chunk)
     Tensor logits;            // (chunk, V)
     Tensor dnorm, dresidual;  // (chunk, C), training only
+    BackwardState backward;   // of the MLP, training only
 };
 
 // recomputing_training keeps every layer's input and one state for all layers, which the backward pass fills again.
@@ -85,7 +88,6 @@ public:
     Tensor tokens, positions;  // i32 (1, N)
     AttentionShape attention;
     std::vector<LayerState> layers;
-    Tensor output;  // (N, C) residual stream after the last layer
     BackwardState backward;
     int64_t head_chunk = 0;  // rows per chunk
     int64_t head_count = 0;  // the head's rows

@@ -42,7 +42,7 @@ void Workspace::load(const Batch& batch, const StepDropout& step_dropout) {
     tokens = stage(batch.tokens.data(), batch.tokens.size());
     positions = stage(expand_positions(batch).data(), batch.tokens.size());
     const Tensor lengths = batch.lengths.empty() ? Tensor{} : stage(batch.lengths.data(), batch.lengths.size());
-    dropout = {step_dropout.probability, {}, batch.length, 0};
+    dropout = {step_dropout.probability, {}, batch.length, 0, {}};
     if (step_dropout.probability > 0) {
         const int32_t seed[] = {int32_t(step_dropout.seed), int32_t(step_dropout.seed >> 32),
                                 int32_t(step_dropout.first_sequence)};

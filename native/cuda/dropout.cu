@@ -26,20 +26,21 @@ __device__ inline void draw_bits(uint32_t (&bits)[WIDTH], PhiloxKey key, uint32_
     }
 }
 
-// out (N, C) = residual + x scale where kept; residual may be null. seed as in DropoutDraw.
+// out (N, C) = residual + x scale where kept; residual may be null. seed and rows (may be null) as in DropoutDraw.
 template <class T, int WIDTH>
-__global__ void dropout_rows(Rows<T> out, Rows<const T> x, Rows<const T> residual, const int32_t* seed, int64_t length,
-                             uint32_t place, Dropped dropped, int64_t N, int64_t C) {
+__global__ void dropout_rows(Rows<T> out, Rows<const T> x, Rows<const T> residual, const int32_t* seed,
+                             const int32_t* rows, int64_t length, uint32_t place, Dropped dropped, int64_t N,
+                             int64_t C) {
     const uint64_t step_seed = uint64_t(uint32_t(seed[1])) << 32 | uint32_t(seed[0]);
     const int64_t first_sequence = seed[2];
     for_each_group<WIDTH>(N, C, [&](int64_t n, int64_t c) {
         float values[WIDTH], added[WIDTH] = {};
         load(values, x.row(n) + c);
         if (residual.data != nullptr) load(added, residual.row(n) + c);
-        const int64_t sequence = n / length;
+        const int64_t row = rows != nullptr ? rows[n] : n, sequence = row / length;
         uint32_t bits[WIDTH];
         draw_bits(bits, philox_key(step_seed, uint64_t(first_sequence + sequence)), place,
-                  uint32_t(n - sequence * length), uint32_t(c));
+                  uint32_t(row - sequence * length), uint32_t(c));
         for (int i = 0; i < WIDTH; i++)
             values[i] = (bits[i] < dropped.threshold ? 0.0f : values[i] * dropped.scale) + added[i];
         store(out.row(n) + c, values);
@@ -57,6 +58,7 @@ void CudaBackend::dropout(Tensor out, Tensor x, Tensor residual, const DropoutDr
     op.that(draw.probability >= 0 && draw.probability < 1, "probability must be at least 0 and below 1");
     op.that(draw.length > 0, "length must be at least 1");
     op.shape("seed", draw.seed, 1, 3, DType::i32);
+    op.optional_shape("rows", draw.rows, 1, N, DType::i32);
     if (out.count() == 0) return;
     const Dropped dropped{dropout_threshold(draw.probability), 1.0f / (1.0f - draw.probability)};
     dispatch(compute_, in_packs({out, x, residual}), [&](auto element, auto width) {
@@ -64,8 +66,8 @@ void CudaBackend::dropout(Tensor out, Tensor x, Tensor residual, const DropoutDr
         constexpr int WIDTH = decltype(width)::value;
         const Cover threads = cover(N, C, WIDTH);
         check(launch(dropout_rows<T, WIDTH>, threads.grid, threads.block, 0, context_.stream(), rows_of<T>(out),
-                     rows_of<const T>(x), rows_of<const T>(residual), draw.seed.i32(), draw.length, draw.place, dropped,
-                     N, C),
+                     rows_of<const T>(x), rows_of<const T>(residual), draw.seed.i32(), draw.rows.i32(), draw.length,
+                     draw.place, dropped, N, C),
               "dropout");
     });
 }

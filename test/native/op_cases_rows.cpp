@@ -161,7 +161,7 @@ void add_rows(OpCases& cases, RowShape shape) {
 void add_dropout(OpCases& cases, RowShape shape, float probability, bool with_residual) {
     const auto [N, C] = shape;
     const auto draw_of = [=](const Integers& seed) {
-        return DropoutDraw{probability, seed.tensor, std::max<int64_t>(1, N / 3), 7};
+        return DropoutDraw{probability, seed.tensor, std::max<int64_t>(1, N / 3), 7, {}};
     };
     const std::vector<int32_t> step_seed = {int32_t(0x89abcdef), 0x1234567, 3};
     const std::string name = case_name("dropout", {N, C}) + " " + std::to_string(probability);
@@ -172,24 +172,26 @@ void add_dropout(OpCases& cases, RowShape shape, float probability, bool with_re
         Integers& seed = run.input("seed", step_seed);
         const DropoutDraw draw = draw_of(seed);
         run.backend.dropout(out.tensor, x.tensor, residual.tensor, draw);
-        run.twin([&] { reference::dropout(out.twin, x.twin, residual.twin, seed.twin, draw); });
+        run.twin([&] { reference::dropout(out.twin, x.twin, residual.twin, seed.twin, {}, draw); });
     };
     const auto in_place = [=](OpRun& run) {
         Operand& out = run.changed("out", run.random.normal<float>(N, C));
         Integers& seed = run.input("seed", step_seed);
-        const DropoutDraw draw = draw_of(seed);
+        DropoutDraw draw = draw_of(seed);
         if (!with_residual) {
             run.backend.dropout(out.tensor, out.tensor, {}, draw);
-            run.twin([&] { reference::dropout(out.twin, out.twin, {}, seed.twin, draw); });
+            run.twin([&] { reference::dropout(out.twin, out.twin, {}, seed.twin, {}, draw); });
             return;
         }
         Operand& x = run.input("x", run.random.normal<float>(N, C));
+        Integers& rows = run.input("rows", run.random.distinct(N, 3 * N));
+        draw.rows = rows.tensor;
         run.backend.dropout(out.tensor, x.tensor, out.tensor, draw);
-        run.twin([&] { reference::dropout(out.twin, x.twin, out.twin, seed.twin, draw); });
+        run.twin([&] { reference::dropout(out.twin, x.twin, out.twin, seed.twin, rows.twin, draw); });
     };
     const double bfloat16_tolerance = one_rounding(N * C);
     add_case(cases, name + (with_residual ? " residual" : ""), 1e-7, outside, bfloat16_tolerance);
-    add_case(cases, name + (with_residual ? " in place of the residual" : " in place"), 1e-7, in_place,
+    add_case(cases, name + (with_residual ? " of some rows in place of the residual" : " in place"), 1e-7, in_place,
              bfloat16_tolerance);
 }
 

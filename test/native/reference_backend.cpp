@@ -193,7 +193,7 @@ void ReferenceBackend::scatter_rows(Tensor dx, Tensor dout, Tensor rows) {
 
 void ReferenceBackend::dropout(Tensor out, Tensor x, Tensor residual, const DropoutDraw& draw) {
     const reference::Matrix<float> added = residual ? matrix(residual) : reference::Matrix<float>();
-    reference::dropout(*Output(out), matrix(x), added, integers(draw.seed), draw);
+    reference::dropout(*Output(out), matrix(x), added, integers(draw.seed), integers(draw.rows), draw);
 }
 
 void ReferenceBackend::cross_entropy(Tensor loss, Tensor logits, Tensor targets, Tensor weights) {

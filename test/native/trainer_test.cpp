@@ -78,7 +78,7 @@ TEST(dropout_drops_its_share_and_keeps_the_mean) {
     const std::vector<float> ones(300 * 333, 1.0f);
     backend->upload(x, ones.data());
     for (const float probability : {0.0f, 0.1f, 0.5f, 0.9f}) {
-        backend->dropout(out, x, {}, {probability, seed, 100, 2});
+        backend->dropout(out, x, {}, {probability, seed, 100, 2, {}});
         std::vector<float> values(ones.size());
         backend->download(values.data(), out);
         double sum = 0, dropped = 0;
