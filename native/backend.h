@@ -53,13 +53,6 @@ struct Schedule {
     };
 };
 
-// One masked position whose token is being predicted: where its random numbers come from.
-struct DrawKey {
-    PhiloxKey key;      // of the request's seed
-    uint32_t position;  // counted from the request's first token
-    uint32_t step;
-};
-
 // One place of dropout in one pass: where its random numbers come from.
 struct DropoutDraw {
     float probability;  // that an element is dropped; 0: none is
@@ -69,9 +62,39 @@ struct DropoutDraw {
     Tensor rows;        // i32 (1, N): which row of the batch each row is; null: row n is n
 };
 
+// One request's part in a step of sampling: a row of `plan`, i32 (B, PLAN_COLUMNS), contiguous.
+struct RequestPlan {
+    int32_t begin, end;  // of the active block, counted from the request's first token
+    int32_t count;       // positions to commit, where the rule is a count
+    int32_t step;
+    PhiloxKey key;  // of the request's seed
+};
+constexpr int64_t PLAN_COLUMNS = sizeof(RequestPlan) / sizeof(int32_t);
+
+// Rows of a batch's requests and what is predicted at them. Row r is position r % length of request r / length.
+struct Predictions {
+    Tensor rows;        // i32 (1, M)
+    Tensor tokens;      // i32 (1, M)
+    Tensor confidence;  // (1, M)
+    Tensor score;       // (1, M)
+};
+
 struct PredictOptions {
     float temperature;  // 0: exact argmax, ties to the lowest id
     int32_t banned_token;
+    Remasking score = Remasking::low_confidence;
+    // At temperatures above 0 a token is drawn from those that are both among the top_k most probable and in the
+    // smallest set of most probable tokens whose probabilities at this temperature add up to top_p (the nucleus of
+    // Holtzman et al., 2020). Among equals the lower id is the more probable. The banned token is in neither.
+    int64_t top_k = 0;  // 0: off
+    float top_p = 1;    // 1: off
+};
+
+// What sampling has filled in.
+struct Canvases {
+    Tensor tokens;       // i32 (1, N)
+    Tensor steps;        // i32 (1, N): the plan's step that committed a position
+    Tensor confidences;  // (1, N): of what it committed
 };
 
 // Ops that are run again and again. In every run they must be the same, on tensors of the same place and shape: what
@@ -200,7 +223,7 @@ public:
     virtual void dropout(Tensor out, Tensor x, Tensor residual, const DropoutDraw& draw) = 0;
 
     // ---- rows with a weight ------------------------------------------------------------------------
-    // out (M, C) = x[rows]   dx[rows] += dout (M, C)   rows i32 (1, M), each row at most once.
+    // out (M, C) = x[rows]   dx[rows] += dout (M, C)   rows i32 (1, M); in scatter_rows each row at most once.
     virtual void gather_rows(Tensor out, Tensor x, Tensor rows) = 0;
     virtual void scatter_rows(Tensor dx, Tensor dout, Tensor rows) = 0;
 
@@ -228,11 +251,28 @@ public:
     virtual void moving_average(Tensor out, Tensor x, Tensor stats, Tensor schedule) = 0;
 
     // ---- sampling --------------------------------------------------------------------------------------
-    // For each row of logits (M, V): the token of largest logit / temperature + Gumbel noise among the unbanned,
-    // and its softmax probability under the noise-free logits at temperature 1, mask token included.
-    // tokens i32 (1, M)   confidence (1, M)   draws[M] on the host
-    virtual void predict_tokens(Tensor tokens, Tensor confidence, Tensor logits, const DrawKey* draws,
+    // One step: masked_rows, then logits of those rows, predict_tokens, commit_tokens. Nothing of it depends on
+    // values that the host would have to know.
+
+    // A number of rows, at least `rows`, of which a backend wants few different ones. Those added are rows 0.
+    virtual int64_t padded_rows(int64_t rows) const { return rows; }
+
+    // rows i32 (1, M): those of tokens i32 (1, N) that are the mask token and in their request's block, ascending; then
+    // zeros. Those for which there is no room are left out. first i32 (1, B + 1), contiguous: where each request's rows
+    // begin, and where the last one's end.
+    virtual void masked_rows(Tensor rows, Tensor first, Tensor tokens, Tensor plan, int32_t mask_token) = 0;
+
+    // Of the logits (M, V) of out.rows: the token of largest logit / temperature + Gumbel noise among those to draw
+    // from, its softmax probability under the noise-free logits at temperature 1, mask token included, and the score
+    // that orders the rows. A random score is a whole number of 2^-16 from 0 to below 256.
+    virtual void predict_tokens(const Predictions& out, Tensor logits, Tensor plan, int64_t length,
                                 const PredictOptions& options) = 0;
+
+    // Of each request's predictions, those between its `first` and the next, commits what the rule says: writes their
+    // tokens, steps and confidences into the canvases. Scores are compared in steps of 2^-16, ties to the lowest row.
+    // left i32 (1, B), contiguous: predictions that were not committed.
+    virtual void commit_tokens(const Canvases& canvases, Tensor left, const Predictions& predictions, Tensor first,
+                               Tensor plan, const CommitRule& rule) = 0;
 };
 
 // The CPU backend. Its instruction-set path is chosen once per process; DLLM_CPU forces one. With bf16, the operands of

@@ -99,13 +99,33 @@ struct TrainConfig {
     int64_t eval_batches;
 };
 
-enum class Remasking { low_confidence, random };
+// What the predictions of a step are ordered by; the first in that order are kept. Always of the logits as the model
+// gives them, the mask token included: neither the temperature nor top-k or top-p changes them.
+enum class Remasking {
+    low_confidence,  // the probability of the predicted token
+    random,          // a draw
+    margin,          // the largest probability less the second largest
+    entropy,         // the negative entropy
+};
+
+enum class CommitKind { count, threshold, factor };
+
+// Which of a block's predictions a step commits, the surest first.
+struct CommitRule {
+    CommitKind kind = CommitKind::count;  // as many as the plan says
+    // threshold: those of at least this score (Wu et al., "Fast-dLLM", 2025). factor: the largest n whose n-th score is
+    // at least 1 - value / (n + 1) (the same). Both commit at least one.
+    float value = 0;
+};
 
 struct SampleConfig {
-    int64_t steps;  // forward passes of a request over all of its blocks
+    int64_t steps;  // forward passes of a request over all of its blocks; not read unless the commit rule is a count
     int64_t block_length;
     double temperature;
     Remasking remasking;
+    CommitRule commit{};
+    int64_t top_k = 0;  // most tokens to draw from; 0: all
+    double top_p = 1;   // probability of the tokens to draw from
 };
 
 }  // namespace dllm

@@ -88,8 +88,9 @@ std::vector<float> Model::forward(const Batch& batch) const {
     std::vector<int32_t> rows;
     for (int64_t b = 0; b < batch.batch; b++)
         for (int64_t t = 0; t < kept; t++) rows.push_back(int32_t(b * T + t));
+    workspace.select(rows);
     std::vector<float> logits(rows.size() * size_t(config_.vocab_size));
-    transformer_.logits(compute_weights(), workspace, rows, [&](int64_t first, Tensor chunk) {
+    transformer_.logits(compute_weights(), workspace, [&](int64_t first, Tensor chunk) {
         download_f32(*backend_, logits.data() + first * config_.vocab_size, chunk);
     });
     return logits;

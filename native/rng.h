@@ -54,6 +54,11 @@ DLLM_HOST_DEVICE inline uint32_t random_bits(PhiloxKey key, Stream stream, uint3
     return philox(key, {{element / 4, position, step, uint32_t(stream)}}).words[element % 4];
 }
 
+// The score of a position where positions are taken in random order: a whole number of 2^-16 from 0 to below 256.
+DLLM_HOST_DEVICE inline float random_score(PhiloxKey key, uint32_t step, uint32_t position) {
+    return float(random_bits(key, Stream::remask, step, position, 0) >> 8) * 0x1p-16f;
+}
+
 // Dropout drops an element whose draw is below this.
 DLLM_HOST_DEVICE inline uint32_t dropout_threshold(float probability) {
     return uint32_t(double(probability) * 0x1p32);  // probability is below 1

@@ -21,9 +21,9 @@ public:
     // run on the rows that are predicted only, in the functions below.
     void forward(Tensor weights, Workspace& workspace) const;
 
-    // Logits of chosen rows after forward(), chunk by chunk: consume(first, logits (M, V)) sees rows
-    // [first, first + M) of `rows`.
-    void logits(Tensor weights, Workspace& workspace, std::span<const int32_t> rows,
+    // Logits of the workspace's selected rows after forward(), chunk by chunk: consume(first, logits (M, V)) sees rows
+    // [first, first + M) of them.
+    void logits(Tensor weights, Workspace& workspace,
                 const std::function<void(int64_t first, Tensor logits)>& consume) const;
 
     // After forward(): loss (1, 1) += sum over rows of weight * nll(row -> target).

@@ -53,9 +53,8 @@ void Transformer::loss(Tensor loss, Tensor weights, Workspace& workspace) const 
     }
 }
 
-void Transformer::logits(Tensor weights, Workspace& workspace, std::span<const int32_t> rows,
+void Transformer::logits(Tensor weights, Workspace& workspace,
                          const std::function<void(int64_t first, Tensor logits)>& consume) const {
-    workspace.select(rows);
     for (int64_t first = 0; first < workspace.head_count; first += workspace.head_chunk) {
         HeadState chunk = workspace.head_rows(first);
         head_forward(weights, workspace, chunk);

@@ -76,6 +76,8 @@ public:
     void load(const Batch& batch, const StepDropout& step_dropout = {});
     // Makes these rows of the batch the head's, without targets.
     void select(std::span<const int32_t> rows);
+    // The same of rows i32 (1, M) on the device, which are read when the head runs.
+    void select(Tensor rows);
     // The head's state for its rows [first, first + head_chunk), or to their end.
     HeadState head_rows(int64_t first) const;
     bool recomputes() const { return pass_ == Pass::recomputing_training; }

@@ -65,6 +65,12 @@ void Workspace::select(std::span<const int32_t> rows) {
     upload_staged(staged_batch_);
 }
 
+void Workspace::select(Tensor rows) {
+    head_count = rows.cols;
+    head_.rows = rows;
+    head_.targets = head_.weights = {};
+}
+
 void Workspace::stage_weighted_rows(const Batch& batch) {
     std::vector<int32_t> rows, targets;
     std::vector<float> weights;

@@ -116,6 +116,13 @@ struct NoiseKey {
     uint32_t position, step, stream;
 };
 
+// The unbanned tokens with a larger logit than some token, or with the same and a lower id.
+struct TokensAhead {
+    int64_t count;
+    double mass;   // their probabilities at a temperature, and those of all unbanned tokens, both relative to the
+    double total;  // probability of the token itself
+};
+
 struct Kernels {
     const char* name;
 
@@ -154,7 +161,12 @@ struct Kernels {
     int32_t (*argmax)(const float* logits, int64_t columns, int32_t banned);
     int32_t (*noisy_argmax)(const float* logits, int64_t columns, int32_t banned, float temperature,
                             const NoiseKey& noise);
+    // Of a noisy winner. `ahead` (columns) receives their logits, and minus infinity for all others.
+    TokensAhead (*tokens_ahead)(float* ahead, const float* logits, int64_t columns, int32_t token, int32_t banned,
+                                float temperature);
     float (*softmax_at)(const float* logits, int64_t columns, int32_t token);
+    float (*margin)(const float* logits, int64_t columns);  // the largest probability less the second largest
+    float (*negative_entropy)(const float* logits, int64_t columns);
 
     // out = residual + kept x * scale over one row's columns; an element is kept when its draw reaches the threshold
     void (*dropout)(float* out, const float* x, const float* residual, int64_t columns, uint32_t threshold, float scale,

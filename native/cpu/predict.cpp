@@ -1,32 +1,71 @@
-// Predicting the token of each masked position, with its confidence.
+// Predicting the token of each masked position, with its confidence and its score.
+#include "../sampling_check.h"
 #include "backend.h"
-#include "check.h"
+#include "scratch.h"
 #include "thread_pool.h"
+
+#include <limits>
 
 namespace dllm {
 
-void CpuBackend::predict_tokens(Tensor tokens, Tensor confidence, Tensor logits, const DrawKey* draws,
+namespace {
+
+struct Row {
+    const float* logits;
+    int64_t columns;
+};
+
+// Draws from all tokens until the drawn one is among those to draw from. The tokens that are not are the ones behind
+// some token, so a draw that is refused rules out itself and all behind it; the noise of a token stays the same.
+// What comes out is the winner among those to draw from.
+int32_t draw_token(const Kernels& kernels, Row row, const PredictOptions& options, const NoiseKey& noise) {
+    const int32_t banned = options.banned_token;
+    int32_t token = kernels.noisy_argmax(row.logits, row.columns, banned, options.temperature, noise);
+    if (options.top_k == 0 && options.top_p == 1) return token;
+    const int64_t top_k = options.top_k == 0 ? std::numeric_limits<int64_t>::max() : options.top_k;
+    float* ahead = scratch(ScratchUse::own, row.columns);
+    while (true) {
+        const TokensAhead found =
+            kernels.tokens_ahead(ahead, row.logits, row.columns, token, banned, options.temperature);
+        const bool in_nucleus = options.top_p == 1 || found.mass < double(options.top_p) * found.total;
+        if (found.count == 0 || (found.count < top_k && in_nucleus)) return token;
+        token = kernels.noisy_argmax(ahead, row.columns, banned, options.temperature, noise);
+    }
+}
+
+float score_of(const Kernels& kernels, Row row, float confidence, Remasking kind, const NoiseKey& noise) {
+    switch (kind) {
+        case Remasking::low_confidence: return confidence;
+        case Remasking::margin: return kernels.margin(row.logits, row.columns);
+        case Remasking::entropy: return kernels.negative_entropy(row.logits, row.columns);
+        case Remasking::random: break;
+    }
+    return random_score({{noise.key0, noise.key1}}, noise.step, noise.position);
+}
+
+}  // namespace
+
+void CpuBackend::predict_tokens(const Predictions& out, Tensor logits, Tensor plan, int64_t length,
                                 const PredictOptions& options) {
-    const OpCheck check("predict_tokens");
+    const SamplingCheck check("predict_tokens");
     const int64_t M = logits.rows, V = logits.cols;
-    check.shape("tokens", tokens, 1, M, DType::i32);
-    check.shape("confidence", confidence, 1, M);
+    check.predictions(out, M);
     check.shape("logits", logits, M, V);
-    if (!(options.temperature >= 0))
-        check.broken("temperature must be at least 0, got " + std::to_string(options.temperature));
-    parallel_for(M, [&](int64_t row) {
-        const float* x = logits.f32() + row * logits.stride;
-        int32_t token;
-        if (options.temperature == 0) {
-            token = kernels_.argmax(x, V, options.banned_token);
-        } else {
-            const DrawKey& draw = draws[row];
-            const NoiseKey noise{draw.key.words[0], draw.key.words[1], draw.position, draw.step,
-                                 uint32_t(Stream::token_noise)};
-            token = kernels_.noisy_argmax(x, V, options.banned_token, options.temperature, noise);
-        }
-        tokens.i32()[row] = token;
-        confidence.f32()[row] = kernels_.softmax_at(x, V, token);
+    check.plan(plan);
+    check.options(options);
+    check.indices("rows", out.rows, plan.rows * length);
+    const auto* requests = static_cast<const RequestPlan*>(plan.data);
+    parallel_for(M, [&](int64_t m) {
+        const Row row{logits.f32() + m * logits.stride, V};
+        const RequestPlan& request = requests[out.rows.i32()[m] / length];
+        const NoiseKey noise{request.key.words[0], request.key.words[1], uint32_t(out.rows.i32()[m] % length),
+                             uint32_t(request.step), uint32_t(Stream::token_noise)};
+        const int32_t token = options.temperature == 0 ? kernels_.argmax(row.logits, V, options.banned_token)
+                                                       : draw_token(kernels_, row, options, noise);
+        const float confidence = kernels_.softmax_at(row.logits, V, token);
+        out.tokens.i32()[m] = token;
+        out.confidence.f32()[m] = confidence;
+        out.score.f32()[m] = score_of(kernels_, row, confidence, options.score, noise);
     });
 }
 

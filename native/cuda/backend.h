@@ -83,8 +83,12 @@ public:
                         Tensor stats, Tensor schedule, const AdamWConstants& constants) override;
     void moving_average(Tensor out, Tensor x, Tensor stats, Tensor schedule) override;
 
-    void predict_tokens(Tensor tokens, Tensor confidence, Tensor logits, const DrawKey* draws,
+    int64_t padded_rows(int64_t rows) const override;
+    void masked_rows(Tensor rows, Tensor first, Tensor tokens, Tensor plan, int32_t mask_token) override;
+    void predict_tokens(const Predictions& out, Tensor logits, Tensor plan, int64_t length,
                         const PredictOptions& options) override;
+    void commit_tokens(const Canvases& canvases, Tensor left, const Predictions& predictions, Tensor first, Tensor plan,
+                       const CommitRule& rule) override;
 
 private:
     DType compute_;

@@ -107,6 +107,9 @@ struct SoftmaxSum {
     // e^(x - largest); exactly 1 for the largest, so that a certain target has no loss
     __device__ float exponential(float x) const { return fast_exp2((x - largest) * LOG2_E); }
 
+    // Far below the largest the approximate exponential would lose bits.
+    __device__ float probability(float x) const { return expf(x - largest) / sum; }
+
     template <int N>
     __device__ void add(const float (&x)[N]) {
         float top = x[0];

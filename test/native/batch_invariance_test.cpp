@@ -2,10 +2,12 @@
 #include "cpu/backend.h"
 #include "cpu/kernels.h"
 #include "op_run.h"
+#include "plan_table.h"
 #include "reference/query_key.h"
 #include "test.h"
 
 #include <functional>
+#include <numeric>
 
 namespace dllm {
 namespace {
@@ -162,17 +164,20 @@ TEST(other_rows_do_not_depend_on_the_batch) {
         run.backend.cross_entropy(loss, logits, targets, weights);
         return logits;
     });
-    for (const bool want_tokens : {false, true}) {
+    enum Output { TOKENS, CONFIDENCE, SCORE };
+    for (const Output wanted : {TOKENS, CONFIDENCE, SCORE}) {
         check_rows("predict_tokens", [=](OpRun& run, Range range) {
             const Tensor logits = run.input("logits", rows_of(run, 67, range)).tensor;
-            const Tensor tokens = run.written_integers("tokens", range.count).tensor;
-            const Tensor confidence = run.written_f32("confidence", 1, range.count).tensor;
-            std::vector<DrawKey> draws;
-            for (int64_t row = range.begin; row < range.begin + range.count; row++) {
-                draws.push_back({philox_key(1, uint64_t(row)), uint32_t(row), 4});
-            }
-            run.backend.predict_tokens(tokens, confidence, logits, draws.data(), {0.8f, 66});
-            return want_tokens ? tokens : confidence;
+            std::vector<int32_t> rows(range.count);
+            std::vector<RequestPlan> plan(range.begin + range.count);  // a request of each row
+            for (size_t row = 0; row < plan.size(); row++) plan[row] = {0, 0, 0, 4, philox_key(1, row)};
+            std::iota(rows.begin(), rows.end(), int32_t(range.begin));
+            const Predictions out{run.input("rows", rows).tensor, run.written_integers("tokens", range.count).tensor,
+                                  run.written_f32("confidence", 1, range.count).tensor,
+                                  run.written_f32("score", 1, range.count).tensor};
+            const PredictOptions options{0.8f, 66, Remasking::entropy, 20, 0.9f};
+            run.backend.predict_tokens(out, logits, plan_table(run, plan).tensor, 1, options);
+            return wanted == TOKENS ? out.tokens : wanted == CONFIDENCE ? out.confidence : out.score;
         });
     }
 }

@@ -15,6 +15,7 @@ const OpCases& op_cases() {
         add_attention_cases(cases);
         add_loss_cases(cases);
         add_predict_cases(cases);
+        add_commit_cases(cases);
         return cases;
     }();
     return all;

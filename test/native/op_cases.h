@@ -53,5 +53,6 @@ void add_activation_cases(OpCases& cases);  // op_cases_activation.cpp
 void add_attention_cases(OpCases& cases);   // op_cases_attention.cpp: queries and keys, attention
 void add_loss_cases(OpCases& cases);        // op_cases_loss.cpp: cross-entropy, optimizer
 void add_predict_cases(OpCases& cases);     // op_cases_predict.cpp
+void add_commit_cases(OpCases& cases);      // op_cases_commit.cpp: rows of a sampling step, what it commits
 
 }  // namespace dllm::test

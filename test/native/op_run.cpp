@@ -108,13 +108,21 @@ Operand& OpRun::written_where_defined(const std::string& name, int64_t rows, int
     return add(name, Role::partly_defined_output, DType::f32, {rows, cols, NAN});
 }
 
-Integers& OpRun::input(const std::string& name, const std::vector<int32_t>& values) {
+Integers& OpRun::add(const std::string& name, Role role, const std::vector<int32_t>& values) {
     Integers& integers = integers_.emplace_back();
     integers.tensor =
-        place(name, Role::input, DType::i32, 1, int64_t(values.size()), {values.begin(), values.end()}, placement_);
+        place(name, role, DType::i32, 1, int64_t(values.size()), {values.begin(), values.end()}, placement_);
     integers.twin = values;
     buffers_.back().integers = &integers;
     return integers;
+}
+
+Integers& OpRun::input(const std::string& name, const std::vector<int32_t>& values) {
+    return add(name, Role::input, values);
+}
+
+Integers& OpRun::changed(const std::string& name, const std::vector<int32_t>& values) {
+    return add(name, Role::output, values);
 }
 
 Integers& OpRun::table(const std::string& name, const std::vector<int32_t>& values, int64_t rows) {
@@ -127,12 +135,7 @@ Integers& OpRun::table(const std::string& name, const std::vector<int32_t>& valu
 }
 
 Integers& OpRun::written_integers(const std::string& name, int64_t count) {
-    Integers& integers = integers_.emplace_back();
-    integers.tensor = place(name, Role::output, DType::i32, 1, count,
-                            std::vector<uint32_t>(count, patterns(DType::i32).poison), placement_);
-    integers.twin.assign(count, int32_t(patterns(DType::i32).poison));
-    buffers_.back().integers = &integers;
-    return integers;
+    return add(name, Role::output, std::vector<int32_t>(count, int32_t(patterns(DType::i32).poison)));
 }
 
 reference::Matrix<double> OpRun::factor(const Operand& operand) const {

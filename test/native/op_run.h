@@ -65,6 +65,8 @@ public:
     Integers& input(const std::string& name, const std::vector<int32_t>& values);
     // Always contiguous.
     Integers& table(const std::string& name, const std::vector<int32_t>& values, int64_t rows);
+    // In place: starts with these values on both sides.
+    Integers& changed(const std::string& name, const std::vector<int32_t>& values);
     Integers& written_integers(const std::string& name, int64_t count);
     // An absent tensor.
     Operand& absent();
@@ -99,6 +101,7 @@ private:
         const Integers* integers = nullptr;
     };
 
+    Integers& add(const std::string& name, Role role, const std::vector<int32_t>& values);
     Tensor place(const std::string& name, Role role, DType dtype, int64_t rows, int64_t cols,
                  const std::vector<uint32_t>& values, Placement placement);
     Operand& add(const std::string& name, Role role, DType dtype, const reference::Matrix<float>& values);

@@ -97,10 +97,10 @@ TEST(op_run_catches_an_ignored_stride) {
 
 TEST(op_run_catches_a_wrong_token) {
     struct : ReferenceBackend {
-        void predict_tokens(Tensor tokens, Tensor confidence, Tensor logits, const DrawKey* draws,
+        void predict_tokens(const Predictions& out, Tensor logits, Tensor plan, int64_t length,
                             const PredictOptions& options) override {
-            ReferenceBackend::predict_tokens(tokens, confidence, logits, draws, options);
-            tokens.i32()[3] ^= 1;
+            ReferenceBackend::predict_tokens(out, logits, plan, length, options);
+            out.tokens.i32()[3] ^= 1;
         }
     } backend;
     check_faults(backend, "predict_tokens 17 x 66 banned 33 temperature 0.000000", "tokens: got");

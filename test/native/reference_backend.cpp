@@ -3,6 +3,7 @@
 
 #include "reference/activation.h"
 #include "reference/attention.h"
+#include "reference/commit.h"
 #include "reference/dropout.h"
 #include "reference/embedding.h"
 #include "reference/loss.h"
@@ -35,6 +36,11 @@ reference::Matrix<float> matrix(Tensor tensor) {
         std::copy_n(tensor.f32() + row * tensor.stride, tensor.cols, values.data.data() + row * tensor.cols);
     }
     return values;
+}
+
+std::vector<RequestPlan> requests_of(Tensor tensor) {
+    const auto* begin = static_cast<const RequestPlan*>(tensor.data);
+    return {begin, begin + tensor.rows};
 }
 
 // A matrix that is written back to its tensor when it goes out of scope.
@@ -219,14 +225,40 @@ void ReferenceBackend::moving_average(Tensor out, Tensor x, Tensor stats, Tensor
     reference::moving_average(*Output(out), matrix(x), matrix(stats), matrix(schedule));
 }
 
-void ReferenceBackend::predict_tokens(Tensor tokens, Tensor confidence, Tensor logits, const DrawKey* draws,
+void ReferenceBackend::masked_rows(Tensor rows, Tensor first, Tensor tokens, Tensor plan, int32_t mask_token) {
+    const reference::MaskedRows found =
+        reference::masked_rows(integers(tokens), requests_of(plan), rows.cols, mask_token);
+    std::copy(found.rows.begin(), found.rows.end(), rows.i32());
+    std::copy(found.first.begin(), found.first.end(), first.i32());
+}
+
+void ReferenceBackend::predict_tokens(const Predictions& out, Tensor logits, Tensor plan, int64_t length,
                                       const PredictOptions& options) {
-    Output confidences(confidence);
+    Output confidences(out.confidence), scores(out.score);
     const reference::Matrix<float> values = matrix(logits);
     for (int64_t m = 0; m < logits.rows; m++) {
-        const int32_t token = reference::predict_token(values, m, draws[m], options);
-        tokens.i32()[m] = token;
+        const reference::Draw draw = reference::draw_of(requests_of(plan), out.rows.i32()[m], length);
+        const int32_t token = reference::predict_token(values, m, draw, options);
+        out.tokens.i32()[m] = token;
         (*confidences)(0, m) = reference::token_confidence(values, m, token);
+        (*scores)(0, m) = reference::token_score(values, m, token, draw, options.score);
+    }
+}
+
+void ReferenceBackend::commit_tokens(const Canvases& canvases, Tensor left, const Predictions& predictions,
+                                     Tensor first, Tensor plan, const CommitRule& rule) {
+    const std::vector<RequestPlan> requests = requests_of(plan);
+    for (size_t b = 0; b < requests.size(); b++) {
+        const int32_t begin = first.i32()[b], end = first.i32()[b + 1];
+        const std::vector<float> scores(predictions.score.f32() + begin, predictions.score.f32() + end);
+        const std::vector<int64_t> committed = reference::commit(scores, rule, requests[b].count);
+        for (const int64_t i : committed) {
+            const int32_t row = predictions.rows.i32()[begin + i];
+            canvases.tokens.i32()[row] = predictions.tokens.i32()[begin + i];
+            canvases.steps.i32()[row] = requests[b].step;
+            canvases.confidences.f32()[row] = predictions.confidence.f32()[begin + i];
+        }
+        left.i32()[b] = int32_t(scores.size() - committed.size());
     }
 }
 

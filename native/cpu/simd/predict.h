@@ -95,12 +95,37 @@ int32_t noisy_argmax(const float* logits, int64_t columns, int32_t banned, float
     return winner.result(columns, banned);
 }
 
-// Probability of a token under the softmax of the row.
+// What top-k and top-p ask of a winner: see TokensAhead.
 template <class Isa>
-float softmax_at(const float* logits, int64_t columns, int32_t token) {
-    const float largest = row_largest<Isa>(logits, columns);
-    const double sum = exponential_sum<Isa>(logits, columns, largest, [](int64_t, auto, typename Isa::Float) {});
-    return float(double(exp<Isa>(splat<Isa>(logits[token] - largest))[0]) / sum);
+TokensAhead tokens_ahead(float* ahead, const float* logits, int64_t columns, int32_t token, int32_t banned,
+                         float temperature) {
+    using Float = typename Isa::Float;
+    using Int = typename Isa::Int;
+    // The noise of a winner lifts it over logits / temperature that are at most 27 larger: no exponential overflows.
+    const Float own = splat<Isa>(logits[token]);
+    Int count{};
+    double mass = 0, total = 0;
+    for (int64_t begin = 0; begin < columns; begin += SUM_BLOCK) {
+        Float block_mass{}, block_total{};
+        sweep<Isa>(begin + SUM_BLOCK < columns ? SUM_BLOCK : columns - begin, [&](int64_t offset, auto part) {
+            const int64_t c = begin + offset;
+            const Float x = part.load(logits + c, -__builtin_inff());
+            const Int ids = iota<Isa>() + splat_int<Isa>(int32_t(c));
+            const Int allowed = ids != splat_int<Isa>(banned);
+            const Int before = ids < splat_int<Isa>(token);
+            const Int is_ahead = ((x > own) | ((x == own) & before)) & allowed;
+            const Float e = exp<Isa>((x - own) / splat<Isa>(temperature));
+            block_total += allowed ? e : Float{};
+            block_mass += is_ahead ? e : Float{};
+            count -= is_ahead;  // true is -1
+            part.store(ahead + c, is_ahead ? x : splat<Isa>(-__builtin_inff()));
+        });
+        mass += double(Isa::sum(block_mass));
+        total += double(Isa::sum(block_total));
+    }
+    int64_t all = 0;
+    for (int lane = 0; lane < Isa::WIDTH; lane++) all += count[lane];
+    return {all, mass, total};
 }
 
 }  // namespace dllm::simd

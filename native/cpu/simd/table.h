@@ -13,6 +13,7 @@
 #include "predict.h"
 #include "query_key.h"
 #include "rounded.h"
+#include "scores.h"
 
 namespace dllm::simd {
 
@@ -49,7 +50,10 @@ constexpr Kernels make_kernels(const char* name) {
     k.cross_entropy = cross_entropy<Isa>;
     k.argmax = argmax<Isa>;
     k.noisy_argmax = noisy_argmax<Isa>;
+    k.tokens_ahead = tokens_ahead<Isa>;
     k.softmax_at = softmax_at<Isa>;
+    k.margin = margin<Isa>;
+    k.negative_entropy = negative_entropy<Isa>;
     k.dropout = dropout<Isa>;
     k.square_sum = square_sum<Isa>;
     k.adamw = adamw<Isa>;

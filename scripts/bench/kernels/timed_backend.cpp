@@ -177,10 +177,21 @@ void TimedBackend::moving_average(Tensor out, Tensor x, Tensor stats, Tensor sch
           [&] { backend_->moving_average(out, x, stats, schedule); });
 }
 
-void TimedBackend::predict_tokens(Tensor tokens, Tensor confidence, Tensor logits, const DrawKey* draws,
+void TimedBackend::masked_rows(Tensor rows, Tensor first, Tensor tokens, Tensor plan, int32_t mask_token) {
+    count("masked_rows", size_of({tokens}), size_of({tokens, rows}),
+          [&] { backend_->masked_rows(rows, first, tokens, plan, mask_token); });
+}
+
+void TimedBackend::predict_tokens(const Predictions& out, Tensor logits, Tensor plan, int64_t length,
                                   const PredictOptions& options) {
     count("predict_tokens", 10 * size_of({logits}), size_of({logits}),
-          [&] { backend_->predict_tokens(tokens, confidence, logits, draws, options); });
+          [&] { backend_->predict_tokens(out, logits, plan, length, options); });
+}
+
+void TimedBackend::commit_tokens(const Canvases& canvases, Tensor left, const Predictions& predictions, Tensor first,
+                                 Tensor plan, const CommitRule& rule) {
+    count("commit_tokens", 10 * size_of({predictions.score}), 4 * size_of({predictions.score}),
+          [&] { backend_->commit_tokens(canvases, left, predictions, first, plan, rule); });
 }
 
 }  // namespace dllm
