@@ -137,6 +137,8 @@ public:
         return plans.empty() ? "" : std::string("they are of another device than ") + name();
     }
 
+    // Whether ops return before they have run, so that the host can work meanwhile.
+    virtual bool runs_behind() const { return false; }
     // Must not outlive the backend.
     virtual std::unique_ptr<Recording> make_recording() { return std::make_unique<Recording>(); }
     virtual RecordingCounts recording_counts() const { return {}; }

@@ -17,6 +17,8 @@ public:
     explicit Dataset(std::vector<int32_t> tokens);
 
     int64_t size() const { return size_; }
+    // Another one than that of every dataset with other tokens that the process has had.
+    uint64_t id() const { return id_; }
     // Copies tokens [begin, begin + length). Throws ERR_DATA naming the place of an id outside [0, vocab_size).
     void read(int64_t begin, int64_t length, int64_t vocab_size, int32_t* out) const;
 
@@ -26,6 +28,7 @@ private:
     std::vector<int32_t> tokens_;
     int token_bytes_;
     int64_t size_;
+    uint64_t id_;
 };
 
 }  // namespace dllm

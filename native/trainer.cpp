@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 namespace dllm {
@@ -76,13 +77,32 @@ StepStats Trainer::step(const Dataset& dataset) {
     // The whole context's room from the start: a step cut to a random length must not size it.
     const int64_t size = part_size(config_.batch_size, config_.context_length);
     workspace(size, config_.context_length, training_pass());
-    return update(training_batch(config_, model_->config(), dataset, completed_steps_), size, begin);
+    const Batch batch = take_batch(dataset);
+    return update(batch, size, begin, [&] { prepare_batch(dataset, completed_steps_ + 1); });
 }
 
 StepStats Trainer::step(const Batch& batch) {
     const double begin = now();
     validate(batch, model_->config(), true);
-    return update(batch, part_size(batch.batch, batch.length), begin);
+    return update(batch, part_size(batch.batch, batch.length), begin, [] {});
+}
+
+Batch Trainer::take_batch(const Dataset& dataset) {
+    std::optional<PreparedBatch> prepared = std::exchange(prepared_, std::nullopt);
+    if (prepared && prepared->dataset == dataset.id() && prepared->step == completed_steps_)
+        return std::move(prepared->batch);
+    return training_batch(config_, model_->config(), dataset, completed_steps_);
+}
+
+// A batch is a function of dataset and step, so the one of the next step can be drawn while the device works on this
+// one.
+void Trainer::prepare_batch(const Dataset& dataset, int64_t step) {
+    if (!model_->backend().runs_behind()) return;
+    try {
+        prepared_ = {dataset.id(), step, training_batch(config_, model_->config(), dataset, step)};
+    } catch (const Error&) {
+        // It is the next step's error, which meets it again.
+    }
 }
 
 // Sequences of one part of a step of `batch` sequences, `length` tokens each.
@@ -92,7 +112,7 @@ int64_t Trainer::part_size(int64_t batch, int64_t length) const {
     return (batch + parts - 1) / parts;
 }
 
-StepStats Trainer::update(const Batch& batch, int64_t part_size, double begin) {
+StepStats Trainer::update(const Batch& batch, int64_t part_size, double begin, const std::function<void()>& meanwhile) {
     Backend& backend = model_->backend();
     Workspace& space = workspace(part_size, batch.length, training_pass());
     const PhiloxKey key = philox_key(config_.seed, uint64_t(completed_steps_));
@@ -112,6 +132,7 @@ StepStats Trainer::update(const Batch& batch, int64_t part_size, double begin) {
     upload_schedule(rate);
     update_->run([this] { apply_gradients(); });
 
+    meanwhile();
     // The one wait of a step.
     float values[Stats::columns];
     backend.download(values, stats_);

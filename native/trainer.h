@@ -9,7 +9,9 @@
 #include "workspace.h"
 
 #include <atomic>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace dllm {
@@ -62,7 +64,16 @@ public:
     void load_ema(const std::string& path);
 
 private:
-    StepStats update(const Batch& batch, int64_t part_size, double begin);
+    struct PreparedBatch {
+        uint64_t dataset;  // its id
+        int64_t step;
+        Batch batch;
+    };
+
+    // meanwhile() is called while the device works.
+    StepStats update(const Batch& batch, int64_t part_size, double begin, const std::function<void()>& meanwhile);
+    Batch take_batch(const Dataset& dataset);
+    void prepare_batch(const Dataset& dataset, int64_t step);
     int64_t part_size(int64_t batch, int64_t length) const;
     void upload_schedule(double rate);
     void apply_gradients();
@@ -80,6 +91,7 @@ private:
     Tensor compute_ema_;       // its copy for ops, made when it is evaluated; absent when they read float32
     mutable std::unique_ptr<Workspace> training_workspace_, evaluation_workspace_;
     std::unique_ptr<Recording> update_;  // apply_gradients()
+    std::optional<PreparedBatch> prepared_;
     int64_t completed_steps_ = 0;
     int64_t updates_ = 0;  // completed steps that were not skipped
 };

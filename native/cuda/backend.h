@@ -25,6 +25,7 @@ public:
     std::string plans() const override { return plans_.save(); }
     std::string restore_plans(const std::string& plans) override { return plans_.restore(plans); }
 
+    bool runs_behind() const override { return true; }
     std::unique_ptr<Recording> make_recording() override {
         return std::make_unique<GraphRecording>(context_, scratch_, recording_counts_);
     }
