@@ -101,7 +101,7 @@ function printInfo({version, node, platform, cpu, threads, addon, devices, auto,
 
 function describeDevice({name, usable, reason, memory, details}: DeviceInfo): string {
 	if (!usable) return `unusable: ${reason ?? 'no reason given'}`;
-	const facts = Object.entries(details).map(([key, value]) => `${key} ${value}`);
+	const facts = Object.entries(details).flatMap(([key, value]) => (key === 'module' ? [] : [`${key} ${value}`]));
 	return [name, ...(memory === null ? [] : [formatBytes(memory)]), ...facts].join(', ');
 }
 

@@ -11,7 +11,7 @@ namespace {
 // Looked for once, since CUDA may not even count devices after one has failed; never destroyed, since jobs may still
 // run while the process ends.
 CudaFacts facts() {
-    static const CudaFacts& found = *new CudaFacts(find_devices(CUDA_ARCHITECTURES));
+    static const CudaFacts& found = *new CudaFacts{find_devices(CUDA_ARCHITECTURES)};
     return with_failures(found);
 }
 
