@@ -9,7 +9,7 @@ namespace dllm::cuda {
 namespace {
 
 // Looked for once, since CUDA may not even count devices after one has failed; never destroyed, since jobs may still
-// run while the process ends.
+// run while the process ends. Braces, since nvcc 13.0 aborts on parentheses here.
 CudaFacts facts() {
     static const CudaFacts& found = *new CudaFacts{find_devices(CUDA_ARCHITECTURES)};
     return with_failures(found);
