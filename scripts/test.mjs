@@ -155,10 +155,17 @@ async function testNative(title, folder, sanitize, choosePaths, env = {}) {
 	}
 }
 
+const without = parts => parts.flatMap(part => ['--without', part]);
+
+// Kernels of the emulated GPU are slow under sanitizers: a few op cases for each kernel, and no whole training runs.
+const slowEmulated = ['emulated_ops_in', 'emulated_training', 'emulated_models_survive_a_failed_handle'];
+const fewEmulated = ['emulated_kernels'];
+
 const slow = process.argv.includes('--slow');
 const ready = (await attempt(() => build())) && (await attempt(compile));
 if (slow) {
-	await testNative('Native tests, thread sanitizer', 'tests-thread-sanitized', 'thread', ([cpu]) => [{cpu}], {
+	const threads = ([cpu]) => [{cpu, filters: without(slowEmulated)}];
+	await testNative('Native tests, thread sanitizer', 'tests-thread-sanitized', 'thread', threads, {
 		DLLM_TEST_FACTOR: '0.2',
 	});
 	const repeated = ([cpu]) => [{cpu, filters: ['busy_cores', 'work_queues']}];
@@ -170,15 +177,15 @@ if (slow) {
 } else {
 	// The emulated GPU is the same whatever the CPU's kernels are.
 	const everyPath = (_, [best, ...others]) => [
-		{cpu: best},
-		...others.map(cpu => ({cpu, filters: ['--without', 'emulated']})),
+		{cpu: best, filters: without(fewEmulated)},
+		...others.map(cpu => ({cpu, filters: without(['emulated'])})),
 	];
 	await testNative('Native tests', 'tests', '', everyPath, {
 		DLLM_TEST_FACTOR: '0.3', // of the repeats of tests that look for rare events; the slow suite has many more
 	});
 	// Sanitizers are slow: everything on the best instruction set, of the others the kernels of the narrowest.
 	const sanitized = ([best, ...others]) => [
-		{cpu: best},
+		{cpu: best, filters: without(slowEmulated)},
 		...others.slice(-1).map(cpu => ({cpu, filters: ['ops_of_the_cpu_backend']})),
 	];
 	await testNative('Native tests, sanitized', 'tests-sanitized', 'address,undefined', sanitized, {

@@ -1,5 +1,5 @@
-// Runs the native tests: all, or those whose name contains one of the arguments, and not what follows --without. The
-// last line printed is the count.
+// Runs the native tests: all, or those whose name contains one of the arguments, and nothing that follows a --without.
+// The last line printed is the count.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -43,13 +43,12 @@ Outcome run(const test::Case& entry) {
 
 struct Selection {
     std::vector<std::string_view> parts;  // of names; none: every name
-    std::string_view without;             // empty: nothing is left out
+    std::vector<std::string_view> without;
 
     bool has(std::string_view name) const {
-        if (!without.empty() && name.find(without) != std::string_view::npos) return false;
-        return parts.empty() || std::any_of(parts.begin(), parts.end(), [&](std::string_view part) {
-                   return name.find(part) != std::string_view::npos;
-               });
+        const auto is_in_name = [&](std::string_view part) { return name.find(part) != std::string_view::npos; };
+        if (std::any_of(without.begin(), without.end(), is_in_name)) return false;
+        return parts.empty() || std::any_of(parts.begin(), parts.end(), is_in_name);
     }
 };
 
@@ -86,11 +85,12 @@ int main(int argc, char** argv) {
             return 0;
         }
         if (argument == "--without" && i + 1 < argc) {
-            selection.without = argv[++i];
+            selection.without.push_back(argv[++i]);
             continue;
         }
         if (argument.starts_with("-")) {
-            std::fprintf(stderr, "usage: dllm_tests [--list | --paths | [--without PART] part of a test's name ...]\n");
+            std::fprintf(stderr,
+                         "usage: dllm_tests [--list | --paths | [--without PART ...] part of a test's name ...]\n");
             return 2;
         }
         selection.parts.push_back(argument);

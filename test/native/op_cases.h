@@ -30,8 +30,9 @@ enum class Buffers { tight, strided, both };
 std::string op_case_differences(Backend& backend, const OpCase& op_case, Factors factors = Factors::as_they_are,
                                 Buffers buffers = Buffers::both);
 
-// Runs every case; throws a test failure that lists all that was wrong.
-void run_op_cases(Backend& backend, Buffers buffers = Buffers::both);
+// Runs every case, or the chosen ones; throws a test failure that lists all that was wrong.
+void run_op_cases(Backend& backend, Buffers buffers = Buffers::both,
+                  const std::function<bool(const OpCase&)>& chosen = {});
 
 // Neighbours of a bfloat16 in [2^e, 2^(e+1)) are 2^(e-7) apart, so rounding to the nearest is off by up to 2^(e-8):
 // relative to the value 2^-8 at the lower end of its power of two, 2^-9 at the upper. In the root mean square over many

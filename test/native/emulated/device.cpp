@@ -49,6 +49,11 @@ void set_order(Order order, uint64_t seed) {
     device().random = seed;
 }
 
+void list_kernels(std::set<const void*>* into) {
+    const std::lock_guard lock(device().mutex);
+    device().listed = into;
+}
+
 void fail_allocation(int64_t n) {
     const std::lock_guard lock(device().mutex);
     device().until_failed_allocation = n;
@@ -128,6 +133,7 @@ void reset() {
     const Device fresh;
     d.error = fresh.error;
     d.found_late.clear();
+    d.listed = nullptr;
     d.order = fresh.order;
     d.random = fresh.random;
     d.memory_bytes = fresh.memory_bytes;

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <mutex>
+#include <set>
 #include <string>
 #include <unordered_set>
 
@@ -29,6 +30,7 @@ struct Device {
     uint64_t random = 0;
     size_t memory_bytes = size_t(16) << 30;
     int count = 1;
+    std::set<const void*>* listed = nullptr;  // where kernels are listed instead of run
     int64_t launches = 0;
     int64_t until_failed_launch = 0;  // 0: none is planted
     int64_t until_failed_allocation = 0;

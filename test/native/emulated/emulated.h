@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <set>
 #include <stdexcept>
 
 namespace dllm::emulated {
@@ -20,6 +21,9 @@ public:
 // races gives the same result in all; a missing barrier shows in at least one.
 enum class Order { ascending, descending, shuffled };
 void set_order(Order order, uint64_t seed = 0);
+
+// From now on kernels are entered here instead of being run; null: they run.
+void list_kernels(std::set<const void*>* into);
 
 // The n-th allocation from now (1: the next) of device or pinned host memory fails once, for lack of memory.
 void fail_allocation(int64_t n);

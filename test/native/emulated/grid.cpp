@@ -28,6 +28,10 @@ cudaError_t check_limits(const Launch& launch) {
 }
 
 void run(const Launch& launch) {
+    if (device().listed != nullptr) {
+        device().listed->insert(launch.kernel);
+        return;
+    }
     if (!begin_launch()) return;
     Block& block = running_block();
     const int64_t count = int64_t(launch.grid.x) * launch.grid.y * launch.grid.z;

@@ -4,18 +4,25 @@
 #include "op_cases.h"
 #include "test.h"
 
+#include <algorithm>
+#include <map>
+#include <set>
+
 namespace dllm {
 namespace {
 
 using namespace test;
 
-void run_in_order(DType dtype, emulated::Order order, Buffers buffers) {
+using Choice = std::function<bool(const OpCase&)>;
+
+void run_in_order(DType dtype, emulated::Order order, Buffers buffers,
+                  const std::function<Choice(Backend&)>& choice = {}) {
     const emulated::FreshDevice device;
     emulated::set_order(order, 1);
     const int64_t allocations = emulated::live_allocations(), handles = emulated::live_handles();
     {
         cuda::CudaBackend backend(0, dtype);
-        run_op_cases(backend, buffers);
+        run_op_cases(backend, buffers, choice ? choice(backend) : Choice{});
     }
     check_equal(emulated::live_allocations(), allocations, "allocations that are left");
     check_equal(emulated::live_handles(), handles, "handles that are left");
@@ -34,6 +41,39 @@ TEST(emulated_ops_in_float32_shuffled) { run_shuffled(DType::f32); }
 TEST(emulated_ops_in_bfloat16) { run_ascending(DType::bf16); }
 TEST(emulated_ops_in_bfloat16_descending) { run_descending(DType::bf16); }
 TEST(emulated_ops_in_bfloat16_shuffled) { run_shuffled(DType::bf16); }
+
+// ---- for sanitizers, under which kernels are slow: enough cases that each kernel runs in several
+
+std::set<const void*> kernels_of(Backend& backend, const OpCase& op_case) {
+    std::set<const void*> kernels;
+    emulated::list_kernels(&kernels);
+    for (const Placement placement : {Placement::tight, Placement::strided}) {
+        OpRun run(backend, placement, false);
+        op_case.run(run);
+    }
+    emulated::list_kernels(nullptr);
+    return kernels;
+}
+
+// The cases that are the first, second … fourth to run one of their kernels.
+Choice few_of_each_kernel(Backend& backend) {
+    constexpr int CASES = 4;
+    return [&backend, runs = std::map<const void*, int>()](const OpCase& op_case) mutable {
+        const std::set<const void*> kernels = kernels_of(backend, op_case);
+        const bool chosen =
+            std::any_of(kernels.begin(), kernels.end(), [&](const void* kernel) { return runs[kernel] < CASES; });
+        for (const void* kernel : kernels) runs[kernel] += chosen;
+        return chosen;
+    };
+}
+
+TEST(emulated_kernels_in_float32) {
+    run_in_order(DType::f32, emulated::Order::ascending, Buffers::both, few_of_each_kernel);
+}
+
+TEST(emulated_kernels_in_bfloat16) {
+    run_in_order(DType::bf16, emulated::Order::ascending, Buffers::both, few_of_each_kernel);
+}
 
 }  // namespace
 }  // namespace dllm
