@@ -12,7 +12,7 @@ import {
 import {type ResolvedSampleConfig, type SampleConfig, sampleSchema} from './config/sample.js';
 import {type ResolvedTrainConfig, type TrainConfig, trainSchema} from './config/train.js';
 import {ConfigError} from './errors.js';
-import type {NativeModelConfig, NativeTrainConfig} from './native-types.js';
+import type {NativeModelConfig, NativeSampleConfig, NativeTrainConfig} from './native-types.js';
 
 export {type ConfigKey, configKeys} from './config/keys.js';
 export type {Family, ModelConfig, Norm, ResolvedModelConfig, ResolvedNorm} from './config/model.js';
@@ -119,12 +119,24 @@ export function resolveTrainConfig(config: TrainConfig, model: {readonly context
  * @throws ConfigError naming the key, what it got and what it takes.
  */
 export function resolveSampleConfig(config: SampleConfig): ResolvedSampleConfig {
-	const resolved = check(sampleSchema, config, blame('SampleConfig'));
+	const owner = blame('SampleConfig');
+	const resolved = check(sampleSchema, config, owner);
+	const {steps, remasking, threshold, factor} = resolved;
+	if (threshold !== undefined && factor !== undefined) reject(owner, 'factor', factor, 'nothing beside a threshold');
+	const name = threshold === undefined ? 'factor' : 'threshold';
+	if ((threshold ?? factor) !== undefined) {
+		if (steps !== undefined)
+			reject(owner, 'steps', steps, `nothing beside a ${name}, which decides the number of passes`);
+		if (remasking === 'random' || remasking === 'entropy') {
+			reject(owner, 'remasking', `"${remasking}"`, `"low_confidence" or "margin" with a ${name}`);
+		}
+	}
+
 	if (resolved.length !== undefined) planSampling(resolved, {length: resolved.length, masks: resolved.length});
 	return resolved;
 }
 
-/** How one request is sampled: forward passes over all blocks, and tokens per block. */
+/** How one request is sampled: forward passes over all blocks (0 where they depend on the model), and tokens per block. */
 export type SamplePlan = {readonly steps: number; readonly blockLength: number};
 
 /**
@@ -132,18 +144,25 @@ export type SamplePlan = {readonly steps: number; readonly blockLength: number};
  * @throws ConfigError when they do not divide.
  */
 export function planSampling(
-	config: Pick<SampleConfig, 'steps' | 'blockLength'>,
+	config: Pick<SampleConfig, 'steps' | 'blockLength' | 'threshold' | 'factor'>,
 	request: {readonly length: number; readonly masks: number},
 ): SamplePlan {
 	const owner = blame('SampleConfig');
 	const {length, masks} = request;
 	const {blockLength = length, steps = masks} = config;
 	if (length % blockLength !== 0) reject(owner, 'blockLength', blockLength, `a divisor of the length (${length})`);
+	if ((config.threshold ?? config.factor) !== undefined) return {steps: 0, blockLength};
 	if (steps > masks) reject(owner, 'steps', steps, `at most the number of mask tokens (${masks})`);
 	const blocks = length / blockLength;
 	if (steps % blocks !== 0)
 		reject(owner, 'steps', steps, `a multiple of the number of blocks (${blocks} of ${blockLength} tokens)`);
 	return {steps, blockLength};
+}
+
+export function toNativeSampleConfig(config: ResolvedSampleConfig, plan: SamplePlan): NativeSampleConfig {
+	const {temperature, topK = 0, topP, remasking, threshold, factor} = config;
+	const kind = threshold !== undefined ? 'threshold' : factor !== undefined ? 'factor' : 'count';
+	return {...plan, temperature, topK, topP, remasking, commit: {kind, value: threshold ?? factor ?? 0}};
 }
 
 const naming: Record<Family, NativeModelConfig['naming']> = {

@@ -61,12 +61,16 @@ export type NativeTrainConfig = {
 	readonly evalBatches: number;
 };
 
-/** Mirrors `struct SampleConfig`. */
+/** Mirrors `struct SampleConfig`. `steps` and `commit.value` are each read for some kinds only; 0 where they are not. */
 export type NativeSampleConfig = {
 	readonly steps: number;
 	readonly blockLength: number;
 	readonly temperature: number;
-	readonly remasking: 'low_confidence' | 'random';
+	/** 0: all. */
+	readonly topK: number;
+	readonly topP: number;
+	readonly remasking: 'low_confidence' | 'random' | 'margin' | 'entropy';
+	readonly commit: {readonly kind: 'count' | 'threshold' | 'factor'; readonly value: number};
 };
 
 export type NativeAttention =

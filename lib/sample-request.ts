@@ -13,7 +13,7 @@ export type SampleRequest = {
 	readonly canvas?: Int32Array | readonly number[];
 	/** A seed of the request's own: its result then does not depend on its place in the call. @default the config's, with the place */
 	readonly seed?: number;
-	/** Ends the call with ERR_ABORTED, at the latest after the running forward pass. */
+	/** Ends the call with ERR_ABORTED, at the latest after the running forward pass; on a GPU, after those already given to it. */
 	readonly signal?: AbortSignal;
 };
 

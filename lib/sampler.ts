@@ -1,6 +1,12 @@
 // Generates texts: prompts and canvases to tokens, all at once or step by step.
 import {checkArgument, checkInstance} from './config/arguments.js';
-import {type ResolvedSampleConfig, resolveSampleConfig, type SampleConfig, type SamplePlan} from './config.js';
+import {
+	type ResolvedSampleConfig,
+	resolveSampleConfig,
+	type SampleConfig,
+	type SamplePlan,
+	toNativeSampleConfig,
+} from './config.js';
 import {AbortError, DisposedError} from './errors.js';
 import {Model, nativeModelOf} from './model.js';
 import {loadNative} from './native.js';
@@ -32,7 +38,7 @@ export type Frame = {
 	readonly canvas: Int32Array;
 	/** Positions in `canvas` that this step committed, ascending. */
 	readonly positions: Int32Array;
-	/** The model's probability of each of them, before temperature. */
+	/** The model's probability of each of them, before temperature, topK and topP. */
 	readonly confidences: Float32Array;
 	/** The canvas without the prompt. */
 	readonly tokens: Int32Array;
@@ -45,8 +51,9 @@ type Prepared = {readonly native: NativeSampleRequest; readonly plan: SamplePlan
 
 /**
  * LLaDA's sampler (Nie et al., "Large Language Diffusion Models", arXiv 2502.09992, algorithms 4 and 5): every step predicts
- * all masked tokens of the current block and keeps the surest. The same model, config, request and seed give the same
- * tokens, alone or in a batch.
+ * all masked tokens of the current block and keeps the surest: as many as `steps` gives, or as many as a threshold or a
+ * factor allows (Fast-dLLM, arXiv 2505.22618). The same model, config, request and seed give the same tokens, alone or in
+ * a batch.
  */
 export class Sampler {
 	readonly model: Model;
@@ -135,8 +142,7 @@ export class Sampler {
 
 	async #create(requests: readonly Prepared[]): Promise<NativeSampler> {
 		this.#checkLive();
-		const {temperature, remasking} = this.config;
-		const config = {...requests[0]!.plan, temperature, remasking};
+		const config = toNativeSampleConfig(this.config, requests[0]!.plan);
 		const natives = requests.map(({native}) => native);
 		const sampler = await nativeCall(() => loadNative().createSampler(nativeModelOf(this.model), config, natives));
 		this.#running.add(sampler);

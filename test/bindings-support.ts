@@ -59,7 +59,15 @@ export const training: NativeTrainConfig = {
 };
 export const slowTraining: NativeTrainConfig = {...training, batchSize: 8, contextLength: 256};
 
-export const sampling = {steps: 32, blockLength: 32, temperature: 0, remasking: 'low_confidence'} as const;
+export const sampling = {
+	steps: 32,
+	blockLength: 32,
+	temperature: 0,
+	topK: 0,
+	topP: 1,
+	remasking: 'low_confidence',
+	commit: {kind: 'count', value: 0},
+} as const;
 export const request = {tokens: new Int32Array(34).fill(MASK).fill(1, 0, 2), promptLength: 2, seed: 0, index: 0};
 export const longSampling = {...sampling, steps: 224, blockLength: 224};
 export const longRequest = {...request, tokens: new Int32Array(226).fill(MASK).fill(1, 0, 2)};

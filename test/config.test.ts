@@ -169,8 +169,23 @@ const wrongSampling: readonly (readonly [SampleConfig, RegExp])[] = [
 		/steps is 6; accepted: a multiple of the number of blocks \(4 of 4 tokens\)/,
 	],
 	[{temperature: -1}, /temperature is -1; accepted: a number of at least 0/],
-	[{remasking: 'margin' as never}, /remasking is "margin"; accepted: "low_confidence" or "random"/],
-	[{topK: 5} as never, /unknown key "topK"/],
+	[{remasking: 'best' as never}, /remasking is "best"; accepted: "low_confidence", "random", "margin" or "entropy"/],
+	[{topK: 0}, /topK is 0; accepted: an integer from 1/],
+	[{topP: 0}, /topP is 0; accepted: a number above 0 and of at most 1/],
+	[{topP: 1.5}, /topP is 1\.5; accepted: a number above 0 and of at most 1/],
+	[{threshold: 0}, /threshold is 0; accepted: a number above 0 and of at most 1/],
+	[{threshold: 1.01}, /threshold is 1\.01/],
+	[{factor: 0}, /factor is 0; accepted: a number above 0 and of at most 16777216/],
+	[{threshold: 0.9, factor: 1}, /factor is 1; accepted: nothing beside a threshold/],
+	[{threshold: 0.9, steps: 4}, /steps is 4; accepted: nothing beside a threshold, which decides the number of passes/],
+	[{factor: 1, steps: 4}, /steps is 4; accepted: nothing beside a factor/],
+	[
+		{threshold: 0.9, remasking: 'random'},
+		/remasking is "random"; accepted: "low_confidence" or "margin" with a threshold/,
+	],
+	[{factor: 2, remasking: 'entropy'}, /remasking is "entropy"; accepted: "low_confidence" or "margin" with a factor/],
+	[{threshold: 0.9, length: 8, blockLength: 3}, /blockLength is 3; accepted: a divisor of the length \(8\)/],
+	[{topQ: 5} as never, /unknown key "topQ"/],
 ];
 
 for (const [config, message] of wrongSampling) {
@@ -182,6 +197,7 @@ for (const [config, message] of wrongSampling) {
 test('plans one pass per mask token in one block unless told otherwise', t => {
 	t.deepEqual(planSampling({}, {length: 12, masks: 7}), {steps: 7, blockLength: 12});
 	t.deepEqual(planSampling({steps: 6, blockLength: 4}, {length: 12, masks: 12}), {steps: 6, blockLength: 4});
+	t.deepEqual(planSampling({threshold: 0.9, blockLength: 4}, {length: 12, masks: 12}), {steps: 0, blockLength: 4});
 });
 
 test('lists every key with its type, default and description', t => {

@@ -53,9 +53,18 @@ test('gives the same tokens for the same seed, and others for another', async t 
 	t.notDeepEqual(x!.tokens, z!.tokens);
 });
 
-for (const remasking of ['low_confidence', 'random'] as const) {
-	test(`gives each request the same tokens alone and in any batch (${remasking})`, async t => {
-		const sampler = await tinySampler({length: 12, temperature: 1, remasking, seed: 9});
+const rules = [
+	{remasking: 'low_confidence'},
+	{remasking: 'random'},
+	{remasking: 'margin', topK: 5},
+	{remasking: 'entropy', topP: 0.8},
+	{threshold: 0.05},
+	{factor: 0.98, remasking: 'margin', blockLength: 6},
+] as const satisfies readonly SampleConfig[];
+
+for (const rule of rules) {
+	test(`gives each request the same tokens alone and in any batch (${JSON.stringify(rule)})`, async t => {
+		const sampler = await tinySampler({length: 12, temperature: 1, seed: 9, ...rule});
 		const requests: SampleRequest[] = [
 			{prompt: 'the cat'},
 			{prompt: 'a', seed: 3},
@@ -92,6 +101,67 @@ test('samples requests of different lengths and canvases in one call', async t =
 		Int32Array.of(3, 4),
 	);
 	t.deepEqual(await sampler.sampleBatch([]), []);
+});
+
+test('commits all predictions of a threshold that all reach, and one at a time where none does', async t => {
+	const prompt = 'the cat';
+	const eager = await (await tinySampler({length: 12, blockLength: 6, threshold: 1e-9})).sample({prompt});
+	t.deepEqual([eager.forwardPasses, eager.tokensPerForward], [2, 6]);
+	t.false(eager.tokens.includes(mask));
+	const careful = await (await tinySampler({length: 12, blockLength: 6, threshold: 1})).sample({prompt});
+	const stepwise = await (await tinySampler({length: 12, blockLength: 6})).sample({prompt});
+	t.is(careful.forwardPasses, 12);
+	t.deepEqual(careful.tokens, stepwise.tokens);
+	const fast = await (await tinySampler({length: 12, factor: 1e6})).sample({prompt});
+	t.is(fast.forwardPasses, 1);
+});
+
+test('a stream shows what each step of a threshold commits', async t => {
+	const sampler = await tinySampler({length: 12, threshold: 0.06});
+	const prompt = tinyTokenizer.encode('the');
+	let committed = 0;
+	let last: Frame | undefined;
+	for await (const frame of sampler.stream({prompt})) {
+		t.true(frame.positions.length > 0);
+		for (const confidence of frame.confidences.slice(1)) t.true(confidence > 0);
+		if (frame.positions.length > 1) for (const confidence of frame.confidences) t.true(confidence >= 0.06 - 2 ** -16);
+		committed += frame.positions.length;
+		last = frame;
+	}
+
+	t.is(committed, 12);
+	const sample = await sampler.sample({prompt});
+	t.deepEqual(last!.tokens, sample.tokens);
+	t.is(last!.step, sample.forwardPasses);
+});
+
+test('topK 1 and a small topP draw the most probable token at any temperature', async t => {
+	const prompt = 'the cat';
+	const {tokens} = await (await tinySampler({length: 12})).sample({prompt});
+	for (const config of [{topK: 1}, {topP: 1e-6}]) {
+		const sampler = await tinySampler({length: 12, temperature: 5, ...config});
+		t.deepEqual((await sampler.sample({prompt})).tokens, tokens);
+	}
+
+	const drawn = await (await tinySampler({length: 12, temperature: 5, topK: 2})).sample({prompt});
+	t.notDeepEqual(drawn.tokens, tokens);
+});
+
+test('orders of remasking are different orders', async t => {
+	const orders = new Set<string>();
+	for (const remasking of ['low_confidence', 'random', 'margin', 'entropy'] as const) {
+		const sampler = await tinySampler({length: 20, remasking});
+		const order: number[] = [];
+		for await (const {positions, confidences} of sampler.stream()) {
+			order.push(...positions);
+			for (const confidence of confidences) t.true(confidence > 0 && confidence <= 1);
+		}
+
+		t.is(new Set(order).size, 20);
+		orders.add(order.join(' '));
+	}
+
+	t.is(orders.size, 4);
 });
 
 test('keeps the fixed positions of a canvas', async t => {

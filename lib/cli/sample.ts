@@ -62,7 +62,7 @@ async function sample(flags: SampleFlags): Promise<void> {
 		dtype: flags.dtype,
 	});
 	using sampler = new Sampler(model, config);
-	const isFixed = sampler.config.temperature === 0 && sampler.config.remasking === 'low_confidence';
+	const isFixed = sampler.config.temperature === 0 && sampler.config.remasking !== 'random';
 	if (count > 1 && isFixed) note('at temperature 0 all texts are the same; --temperature 1 makes them differ');
 	const request = prompt === undefined ? {} : {prompt};
 	const samples = flags.watch

@@ -91,13 +91,21 @@ TrainConfig to_train_config(const Field& field) {
 }
 
 SampleConfig to_sample_config(const Field& field) {
-    return {
-        count(field["steps"]),
-        count(field["blockLength"]),
-        field["temperature"].number(),
-        field["remasking"].one_of<Remasking>(
-            {{"low_confidence", Remasking::low_confidence}, {"random", Remasking::random}}),
-    };
+    SampleConfig config{};
+    config.steps = count(field["steps"]);
+    config.block_length = count(field["blockLength"]);
+    config.temperature = field["temperature"].number();
+    config.top_k = count(field["topK"]);
+    config.top_p = field["topP"].number();
+    config.remasking = field["remasking"].one_of<Remasking>({{"low_confidence", Remasking::low_confidence},
+                                                             {"random", Remasking::random},
+                                                             {"margin", Remasking::margin},
+                                                             {"entropy", Remasking::entropy}});
+    const Field commit = field["commit"];
+    config.commit.kind = commit["kind"].one_of<CommitKind>(
+        {{"count", CommitKind::count}, {"threshold", CommitKind::threshold}, {"factor", CommitKind::factor}});
+    config.commit.value = commit["value"].single();
+    return config;
 }
 
 }  // namespace dllm::bindings
