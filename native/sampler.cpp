@@ -94,7 +94,7 @@ void Sampler::advance() {
     backend.upload(plan_, plans_.data());
     const Tensor& room = predictions_.rows;
     workspace_->select(room.slice_cols(0, std::min(backend.padded_rows(masks), room.cols)));
-    denoise();
+    workspace_->recordings.run(workspace_->key(), [this] { denoise(); });
 
     const bool by_count = config_.commit.kind == CommitKind::count;
     if (!by_count) backend.download(left_.data(), left_tensor_);
@@ -105,21 +105,21 @@ void Sampler::advance() {
     }
 }
 
+Predictions Sampler::part(int64_t first, int64_t count) const {
+    return {predictions_.rows.slice_cols(first, count), predictions_.tokens.slice_cols(first, count),
+            predictions_.confidence.slice_cols(first, count), predictions_.score.slice_cols(first, count)};
+}
+
 // On the device alone: the same ops on the same tensors for each number of rows.
 void Sampler::denoise() {
     Backend& backend = model_->backend();
     const Transformer& transformer = model_->transformer();
     const Tensor weights = model_->compute_weights();
-    const auto part = [this](int64_t first, int64_t count) -> Predictions {
-        const Predictions& all = predictions_;
-        return {all.rows.slice_cols(first, count), all.tokens.slice_cols(first, count),
-                all.confidence.slice_cols(first, count), all.score.slice_cols(first, count)};
-    };
     const Predictions predictions = part(0, workspace_->head_count);
     transformer.forward(weights, *workspace_);
     backend.masked_rows(predictions.rows, first_, workspace_->tokens, plan_, options_.banned_token);
-    transformer.logits(weights, *workspace_, [&](int64_t first, Tensor logits) {
-        backend.predict_tokens(part(first, logits.rows), logits, plan_, length_, options_);
+    transformer.logits(weights, *workspace_, [this](int64_t first, Tensor logits) {
+        model_->backend().predict_tokens(part(first, logits.rows), logits, plan_, length_, options_);
     });
     backend.commit_tokens({workspace_->tokens, steps_, confidences_}, left_tensor_, predictions, first_, plan_,
                           config_.commit);

@@ -46,6 +46,7 @@ private:
     void load_active();
     void advance();
     void denoise();
+    Predictions part(int64_t first, int64_t count) const;
     void download_tokens();
 
     std::shared_ptr<Model> model_;

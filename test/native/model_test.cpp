@@ -134,8 +134,12 @@ TEST(a_step_in_parts_equals_the_whole_step) {
 
 TEST(samples_are_the_same_alone_and_in_any_company) {
     const std::shared_ptr<Model> model = small_model(Naming::llama, 4);
-    for (const double temperature : {0.0, 1.0}) {
-        const SampleConfig config{8, 4, temperature, Remasking::low_confidence};
+    const SampleConfig configs[] = {{8, 4, 0, Remasking::low_confidence},
+                                    {8, 4, 1, Remasking::low_confidence},
+                                    {2, 8, 1, Remasking::margin, {}, 5, 0.8},
+                                    {0, 4, 1, Remasking::low_confidence, {CommitKind::threshold, 0.2f}},
+                                    {0, 8, 0, Remasking::margin, {CommitKind::factor, 1.4f}}};
+    for (const SampleConfig& config : configs) {
         std::vector<SampleRequest> requests;
         for (int64_t i = 0; i < 8; i++) {
             SampleRequest request{std::vector<int32_t>(size_t(i), 1), i, 11, uint64_t(i)};
@@ -155,6 +159,13 @@ TEST(samples_are_the_same_alone_and_in_any_company) {
         },
         ErrorCode::config, "temperature");
     check_throws([&] { Sampler(model, {8, 4, 0.0, Remasking::random}, {}); }, ErrorCode::config, "no requests");
+    const auto rejects = [&](const SampleConfig& config, const char* text) {
+        check_throws([&] { Sampler(model, config, {{{18}, 0, 0, 0}}); }, ErrorCode::config, text);
+    };
+    rejects({1, 1, 1, Remasking::margin, {}, -1}, "topK");
+    rejects({1, 1, 1, Remasking::margin, {}, 0, 0}, "topP");
+    rejects({1, 1, 1, Remasking::margin, {CommitKind::factor, 0}}, "factor");
+    rejects({1, 1, 1, Remasking::random, {CommitKind::threshold, 0.5f}}, "probabilities");
 }
 
 TEST(sampler_stops_when_aborted) {

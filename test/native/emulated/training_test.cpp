@@ -124,20 +124,34 @@ std::vector<SampleRequest> requests(const ModelConfig& config) {
     return all;
 }
 
-std::vector<std::vector<int32_t>> sample(const std::shared_ptr<Model>& model, double temperature) {
-    Sampler sampler(model, {8, 4, temperature, Remasking::low_confidence}, requests(model->config()));
-    sampler.run(std::atomic<bool>(false));
-    std::vector<std::vector<int32_t>> texts;
-    for (const Canvas& canvas : sampler.canvases()) texts.push_back(canvas.tokens());
-    return texts;
+std::vector<std::vector<int32_t>> texts(const Sampler& sampler) {
+    std::vector<std::vector<int32_t>> all;
+    for (const Canvas& canvas : sampler.canvases()) all.push_back(canvas.tokens());
+    return all;
+}
+
+std::vector<std::vector<int32_t>> sample(const std::shared_ptr<Model>& model, const SampleConfig& config) {
+    Sampler whole(model, config, requests(model->config())), stepwise(model, config, requests(model->config()));
+    whole.run(std::atomic<bool>(false));
+    while (!stepwise.done()) stepwise.step();
+    CHECK(texts(stepwise) == texts(whole));
+    return texts(whole);
 }
 
 TEST(emulated_samples_equal_the_cpus) {
     const emulated::FreshDevice fresh;
+    const SampleConfig configs[] = {{8, 4, 0, Remasking::low_confidence},
+                                    {8, 4, 1, Remasking::low_confidence},
+                                    {4, 8, 1, Remasking::random, {}, 3, 0.9},
+                                    {2, 8, 1, Remasking::margin, {}, 5},
+                                    {4, 8, 1, Remasking::entropy, {}, 0, 0.7},
+                                    {0, 8, 0, Remasking::low_confidence, {CommitKind::threshold, 0.2f}},
+                                    {0, 4, 1, Remasking::margin, {CommitKind::factor, 1.4f}}};
     for (const Naming naming : {Naming::gpt2, Naming::llama}) {
         const std::shared_ptr<Model> cpu = model_on(make_cpu_backend(), naming, 0);
         const std::shared_ptr<Model> gpu = model_on(make_backend(DType::f32), naming, 0);
-        for (const double temperature : {0.0, 1.0}) CHECK(sample(gpu, temperature) == sample(cpu, temperature));
+        for (const SampleConfig& config : configs) CHECK(sample(gpu, config) == sample(cpu, config));
+        CHECK(gpu->backend().recording_counts().replayed > 0);
     }
 }
 
