@@ -23,8 +23,11 @@ double now() { return std::chrono::duration<double>(std::chrono::steady_clock::n
 // Of the transformer and its head; choosing tokens is the sampler's own work.
 double forward_seconds(const OpCounts& counts) {
     double seconds = 0;
-    for (const auto& [name, count] : counts)
-        if (!name.starts_with("predict_tokens")) seconds += count.seconds;
+    for (const auto& [name, count] : counts) {
+        const bool chooses =
+            name.starts_with("masked_rows") || name.starts_with("predict_tokens") || name.starts_with("commit_tokens");
+        if (!chooses) seconds += count.seconds;
+    }
     return seconds;
 }
 
