@@ -3,6 +3,7 @@
 
 #include <cuda_runtime.h>
 
+#include "../../../native/cuda/failed_devices.h"
 #include "emulated.h"
 #include "test.h"
 
@@ -28,12 +29,17 @@ inline void check_error(cudaError_t error, cudaError_t expected,
 // nothing, and differs from run to run.
 struct FreshDevice {
     FreshDevice() {
-        reset();
+        renew();
         setenv("DLLM_CUDA_TUNE", "off", 1);
     }
     ~FreshDevice() {
         unsetenv("DLLM_CUDA_TUNE");
+        renew();
+    }
+    // As in a new process.
+    static void renew() {
         reset();
+        cuda::forget_failures();
     }
     FreshDevice(const FreshDevice&) = delete;
     FreshDevice& operator=(const FreshDevice&) = delete;
