@@ -1,6 +1,6 @@
 // The test of the CUDA module as nvcc compiles it, on machines with or without a GPU: it compiles without warnings and
-// without a kernel that spills registers (but for those that cmake/cuda_module.cmake names), links against cuBLAS, and opens. cuBLAS comes from CUBLAS_ROOT, else from its
-// Python wheel, which is kept in .cmake/.
+// without a kernel that spills registers (but for those that cmake/cuda_module.cmake names), links against cuBLAS, and
+// opens. cuBLAS comes from CUBLAS_ROOT, else from its Python wheel, which is kept in .cmake/.
 import {spawnSync} from 'node:child_process';
 import {existsSync, mkdirSync, readdirSync, renameSync, rmSync} from 'node:fs';
 import path from 'node:path';
