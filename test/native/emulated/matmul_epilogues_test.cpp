@@ -91,6 +91,7 @@ private:
 
 TEST(epilogues_are_used_where_they_are_faster) {
     const FreshDevice fresh;
+    const Variable tune("DLLM_CUDA_TUNE", "on");
     slow_kernels(1000);
     Layer layer;
     layer.all();
@@ -110,6 +111,7 @@ TEST(epilogues_are_used_where_they_are_faster) {
 
 TEST(epilogues_are_chosen_as_they_were_saved) {
     const FreshDevice fresh;
+    const Variable tune("DLLM_CUDA_TUNE", "on");
     for (const bool fused : {false, true}) {
         reset();
         (fused ? slow_kernels : slow_epilogues)(1000);
@@ -127,6 +129,7 @@ TEST(epilogues_are_chosen_as_they_were_saved) {
 
 TEST(epilogues_that_were_saved_have_their_algorithm) {
     const FreshDevice fresh;
+    const Variable tune("DLLM_CUDA_TUNE", "on");
     slow_kernels(1000);
     Layer layer;
     layer.forward();
@@ -172,6 +175,7 @@ TEST(epilogues_are_switched_by_the_environment) {
 
 TEST(epilogues_without_memory_for_trials_are_not_used) {
     const FreshDevice fresh;
+    const Variable tune("DLLM_CUDA_TUNE", "on");
     slow_kernels(1000);
     Layer layer;
     layer.forward();                         // chooses by measuring
