@@ -32,11 +32,20 @@ if(path_list STREQUAL "paths_x86")
     endif()
 endif()
 
+set(emulated_tests ${emulated_sources})
+list(FILTER emulated_tests INCLUDE REGEX "_test\\.cpp$")
+list(FILTER emulated_sources EXCLUDE REGEX "_test\\.cpp$")
+
 add_library(dllm_emulated OBJECT ${emulated_sources})
 target_include_directories(dllm_emulated PUBLIC ${emulated}/include PRIVATE test/native)
 target_compile_options(dllm_emulated PRIVATE ${DLLM_HOST_FMA})
 target_link_libraries(dllm_emulated PUBLIC dllm_core ${CMAKE_DL_LIBS})
 target_link_libraries(dllm_tests PRIVATE dllm_emulated)
+add_library(dllm_emulated_tests OBJECT ${emulated_tests})
+target_include_directories(dllm_emulated_tests PRIVATE test/native)
+target_compile_options(dllm_emulated_tests PRIVATE ${DLLM_HOST_FMA})
+target_link_libraries(dllm_emulated_tests PUBLIC dllm_emulated)
+target_link_libraries(dllm_tests PRIVATE dllm_emulated_tests)
 
 # A C++ source around each CUDA source, since the CUDA module compiles the same files as CUDA. The module's own entry is
 # no part of this. A static library, so that only what a test uses is linked.
@@ -59,4 +68,25 @@ if(wrappers)
         ${DLLM_HOST_FMA})
     target_link_libraries(dllm_emulated_cuda PUBLIC dllm_core)
     target_link_libraries(dllm_tests PRIVATE dllm_emulated_cuda)
+
+    # The same as a module, for trying on any machine what opens one and needs a GPU: DLLM_CUDA_MODULE names its file. Made
+    # on request. The emulated GPU is of architecture 80.
+    function(dllm_add_emulated_module)
+        set(folder "${CMAKE_BINARY_DIR}/emulated/module")
+        set(DLLM_CUDA_ARCHITECTURE_TEXT "80")
+        configure_file(cmake/build_id.h.in "${folder}/build_id.h" @ONLY)
+        set(entry "${CMAKE_SOURCE_DIR}/native/cuda/module.cu")
+        file(CONFIGURE OUTPUT "${folder}/module.cpp" CONTENT "#include \"${entry}\"\n")
+        add_library(dllm_emulated_module SHARED EXCLUDE_FROM_ALL "${folder}/module.cpp" $<TARGET_OBJECTS:dllm_emulated>)
+        set_target_properties(dllm_emulated_module PROPERTIES
+            OUTPUT_NAME dllm_cuda
+            LIBRARY_OUTPUT_DIRECTORY "${folder}")
+        target_include_directories(dllm_emulated_module PRIVATE "${folder}" ${emulated}/include)
+        target_compile_options(dllm_emulated_module PRIVATE ${DLLM_HOST_FMA})
+        target_link_libraries(dllm_emulated_module PRIVATE dllm_emulated_cuda dllm_core)
+        if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+            target_link_options(dllm_emulated_module PRIVATE LINKER:--no-undefined LINKER:--exclude-libs,ALL)
+        endif()
+    endfunction()
+    dllm_add_emulated_module()
 endif()

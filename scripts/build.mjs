@@ -25,7 +25,7 @@ import {listFiles, root} from './files.mjs';
 const require = createRequire(import.meta.url);
 const outputFolder = path.join(root, 'build', 'Release');
 const addonPath = path.join(outputFolder, 'dllm_native.node');
-const modulePath = path.join(outputFolder, 'libdllm_cuda.so');
+export const modulePath = path.join(outputFolder, 'libdllm_cuda.so');
 const infoPath = path.join(outputFolder, 'build-info.json');
 
 function readJson(file) {
@@ -94,21 +94,26 @@ function publish(tree, info) {
 	writeFileSync(infoPath, `${JSON.stringify(info, null, '\t')}\n`);
 }
 
-/** Builds the addon if it is missing or stale, or always with `force`. Throws an error that says what to do. */
-export function build({force = false, werror = isOurCi()} = {}) {
+/**
+ * Builds the addon if it is missing or stale, or always with `force`. Throws an error that says what to do.
+ *
+ * @param also More to build in a tree of its own, `{folder, options, targets}`, in any case.
+ */
+export function build({force = false, werror = isOurCi(), also} = {}) {
 	if (process.env.DLLM_SKIP_BUILD === '1') {
 		console.error('dllm-native: native build skipped (DLLM_SKIP_BUILD=1)');
 		return;
 	}
 
 	const buildId = computeBuildId();
-	if (!force && isCurrent(buildId)) return;
+	if (!force && !also && isCurrent(buildId)) return;
 
 	const start = Date.now();
 	requireTools();
 	const cmakeJs = findCmakeJs();
-	const options = [`--CDDLLM_CUDA=${cudaMode()}`, `--CDDLLM_WERROR=${werror ? 'ON' : 'OFF'}`];
-	const tree = prepareTree('addon', options, {clean: force});
+	const ours = [`DLLM_CUDA=${cudaMode()}`, `DLLM_WERROR=${werror ? 'ON' : 'OFF'}`, ...(also?.options ?? [])];
+	const options = ours.map(option => `--CD${option}`);
+	const tree = prepareTree(also?.folder ?? 'addon', options, {clean: force});
 	const common = [cmakeJs, '--directory', root, '--out', tree, '--log-level', 'warn'];
 	runTool('Configuring with CMake', process.execPath, [
 		...common,
@@ -116,7 +121,12 @@ export function build({force = false, werror = isOurCi()} = {}) {
 		`--CDDLLM_BUILD_ID=${buildId}`,
 		'configure',
 	]);
-	runTool('Compiling the addon', process.execPath, [...common, '--parallel', String(jobs), 'build']);
+	if (also) {
+		const build = ['--build', tree, '--parallel', String(jobs), '--target', 'dllm_native', ...also.targets];
+		runTool('Compiling the addon and more', 'cmake', build);
+	} else {
+		runTool('Compiling the addon', process.execPath, [...common, '--parallel', String(jobs), 'build']);
+	}
 
 	const {version} = readJson(path.join(root, 'package.json'));
 	const {platform, arch} = process;

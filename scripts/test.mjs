@@ -157,8 +157,11 @@ async function testNative(title, folder, sanitize, choosePaths, env = {}) {
 
 const without = parts => parts.flatMap(part => ['--without', part]);
 
+// A GPU is the same whatever the CPU's kernels are, and sanitizers of the host see nothing of it.
+const onGpu = 'gpu_';
+
 // Kernels of the emulated GPU are slow under sanitizers: a few op cases for each kernel, and no whole training runs.
-const slowEmulated = ['emulated_ops_in', 'emulated_training', 'emulated_models_survive_a_failed_handle'];
+const slowEmulated = ['emulated_ops_in', 'emulated_training', 'emulated_models_survive_a_failed_handle', onGpu];
 const fewEmulated = ['emulated_kernels'];
 
 const slow = process.argv.includes('--slow');
@@ -175,10 +178,9 @@ if (slow) {
 		DLLM_FUZZ_RUNS: '1000000',
 	});
 } else {
-	// The emulated GPU is the same whatever the CPU's kernels are.
 	const everyPath = (_, [best, ...others]) => [
-		{cpu: best, filters: without(fewEmulated)},
-		...others.map(cpu => ({cpu, filters: without(['emulated'])})),
+		{cpu: best, filters: without([...fewEmulated, 'gpu_few_ops'])},
+		...others.map(cpu => ({cpu, filters: without(['emulated', onGpu])})),
 	];
 	await testNative('Native tests', 'tests', '', everyPath, {
 		DLLM_TEST_FACTOR: '0.3', // of the repeats of tests that look for rare events; the slow suite has many more

@@ -4,6 +4,7 @@ import {execFileSync} from 'node:child_process';
 import {writeFileSync} from 'node:fs';
 import {cpus, loadavg} from 'node:os';
 import {parseArgs} from 'node:util';
+import {modulePath, readBuildInfo} from '../build.mjs';
 import {buildProgram} from './native-program.mjs';
 
 /** naming, layers, heads, width, context, vocabulary, batch, steps */
@@ -11,7 +12,23 @@ const shapes = {
 	small: ['gpt2', 4, 4, 128, 64, 66, 16, 40],
 	nano: ['llama', 4, 4, 128, 64, 66, 32, 20],
 	baby: ['gpt2', 6, 6, 384, 256, 66, 12, 4],
+	gpt2: ['gpt2', 12, 12, 768, 1024, 50258, 8, 10],
+	tiny: ['gpt2', 1, 2, 32, 16, 33, 2, 1],
 };
+
+/**
+ * Runs dllm_kernels and returns its report without what says when and by which command.
+ *
+ * @param program A built dllm_kernels.
+ */
+export function measure(program, {shape, device = 'cpu', dtype = 'float32', threads = '1', env = {}}) {
+	const output = execFileSync(program, [device, dtype, ...shapes[shape].map(String)], {
+		encoding: 'utf8',
+		env: {...process.env, DLLM_THREADS: threads, ...env},
+		timeout: 10 * 60_000,
+	});
+	return {shape, device, dtype, ...analyse(JSON.parse(output))};
+}
 
 /** Adds floors and fractions; all rates are for the threads of the run. */
 function analyse({arithmetic, copy, threads, ops, stepSeconds, ...facts}) {
@@ -32,6 +49,7 @@ export function table(report) {
 		date,
 		processor,
 		shape,
+		device,
 		path: instructionSet,
 		threads,
 		limits,
@@ -51,12 +69,13 @@ export function table(report) {
 			share.toFixed(2).padStart(9),
 		].join(''),
 	);
+	const arithmetic = device?.startsWith('cuda:') ? 'in a large product' : 'in registers';
 	return [
 		`${command}   ${date}`,
 		processor,
 		'',
 		`${shape}: ${(stepSeconds * 1e3).toFixed(2)} ms per step on ${threads} thread(s), ${instructionSet}; floor ${(floor * 1e3).toFixed(2)} ms, reached ${(fraction * 100).toFixed(0)} %`,
-		`limits: ${(limits.arithmetic / 1e9).toFixed(0)} GFLOP/s in registers, ${(limits.copy / 1e9).toFixed(1)} GB/s copied`,
+		`limits: ${(limits.arithmetic / 1e9).toFixed(0)} GFLOP/s ${arithmetic}, ${(limits.copy / 1e9).toFixed(1)} GB/s copied`,
 		`${'op'.padEnd(44)}calls       ms   share  GFLOP/s   GB/s fraction`,
 		...lines,
 	].join('\n');
@@ -67,26 +86,26 @@ export async function run(args) {
 		args,
 		options: {
 			shape: {type: 'string', default: 'small'},
+			device: {type: 'string', default: 'cpu'},
+			dtype: {type: 'string', default: 'float32'},
 			threads: {type: 'string', default: '1'},
 			json: {type: 'boolean', default: false},
 			out: {type: 'string'},
 		},
 	});
-	const shape = shapes[values.shape];
-	if (!shape) throw new Error(`--shape is ${values.shape}; accepted: ${Object.keys(shapes).join(', ')}`);
-	const program = buildProgram('dllm_kernels');
-	const output = execFileSync(program, shape.map(String), {
-		encoding: 'utf8',
-		env: {...process.env, DLLM_THREADS: values.threads},
-	});
+	const {shape, device, dtype, threads} = values;
+	if (!Object.hasOwn(shapes, shape))
+		throw new Error(`--shape is ${shape}; accepted: ${Object.keys(shapes).join(', ')}`);
+	const onCpu = device === 'cpu';
+	const program = buildProgram('dllm_kernels', onCpu ? {} : {buildId: readBuildInfo().buildId});
+	const env = onCpu ? {} : {DLLM_CUDA_MODULE: process.env.DLLM_CUDA_MODULE ?? modulePath};
 	const report = {
 		benchmark: 'kernels',
 		command: ['npm run bench -- kernels', ...args].join(' '),
 		date: new Date().toISOString(),
 		processor: cpus()[0].model,
 		load: loadavg()[0],
-		shape: values.shape,
-		...analyse(JSON.parse(output)),
+		...measure(program, {shape, device, dtype, threads, env}),
 	};
 	if (values.out !== undefined) writeFileSync(values.out, `${JSON.stringify(report, null, '\t')}\n`);
 	console.log(values.json ? JSON.stringify(report) : table(report));

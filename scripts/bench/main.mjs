@@ -6,7 +6,7 @@ const benchmarks = {
 		'a training step on several threads (options: --sizes all|NAME,…, --threads N,N,…, --rounds N, --json, --out FILE)',
 	tfjs: 'training and sampling against tfjs (options: --install, --sizes all|NAME,…, --rounds N, --check, --json, --out FILE)',
 	kernels:
-		'every op of a training step against the limits of the machine (options: --shape small|nano|baby, --threads N, --json, --out FILE)',
+		'every op of a training step against the limits of the machine (options: --shape small|nano|baby|gpt2, --device cpu|cuda:N, --dtype float32|bfloat16, --threads N, --json, --out FILE)',
 	products:
 		'matrix products at training shapes against MKL and OpenBLAS (options: --rounds N, --threads N, --core NAME, --json, --out FILE)',
 	sampling:

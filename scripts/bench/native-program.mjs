@@ -3,12 +3,24 @@ import path from 'node:path';
 import {generatorArguments, jobs, prepareTree, requireTools, runTool} from '../cmake.mjs';
 import {root} from '../files.mjs';
 
-/** @param name `dllm_kernels` or `dllm_products` */
-export function buildProgram(name) {
+/**
+ * @param name `dllm_kernels` or `dllm_products`
+ * @param buildId The build whose CUDA module the program may open.
+ */
+export function buildProgram(name, {buildId = 'development'} = {}) {
 	requireTools();
 	const options = ['-DDLLM_BENCH=ON', '-DDLLM_ADDON=OFF', '-DDLLM_CUDA=off'];
 	const tree = prepareTree('bench', options);
-	const configure = ['-S', root, '-B', tree, ...generatorArguments(), ...options, '--log-level=WARNING'];
+	const configure = [
+		'-S',
+		root,
+		'-B',
+		tree,
+		...generatorArguments(),
+		...options,
+		`-DDLLM_BUILD_ID=${buildId}`,
+		'--log-level=WARNING',
+	];
 	runTool('Configuring the benchmark', 'cmake', configure);
 	runTool('Compiling the benchmark', 'cmake', ['--build', tree, '--target', name, '--parallel', String(jobs)]);
 	return path.join(tree, name);

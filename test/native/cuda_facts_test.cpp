@@ -26,7 +26,7 @@ struct FreshGpu {
     }
 };
 
-TEST(emulated_gpu_is_found_with_its_facts) {
+TEST(emulated_device_is_found_with_its_facts) {
     const FreshGpu fresh;
     const CudaFacts facts = find_devices("80 90");
     check_equal(facts.problem, std::string(), "problem");
@@ -37,7 +37,7 @@ TEST(emulated_gpu_is_found_with_its_facts) {
     check_equal(facts.devices[0].problem, std::string(), "problem of the device");
 }
 
-TEST(emulated_gpu_hidden_by_the_environment) {
+TEST(emulated_device_hidden_by_the_environment) {
     const FreshGpu fresh;
     emulated::set_device_count(0);
     check_equal(find_devices("90").problem, std::string("no CUDA-capable device is detected (cudaErrorNoDevice)"),
@@ -48,7 +48,7 @@ TEST(emulated_gpu_hidden_by_the_environment) {
                 "problem");
 }
 
-TEST(emulated_gpu_too_old_for_the_kernels) {
+TEST(emulated_device_too_old_for_the_kernels) {
     const FreshGpu fresh;
     const std::string problem = find_devices("1000").devices[0].problem;
     CHECK(problem.find("and this build has kernels for 1000 and later") != std::string::npos);
@@ -60,7 +60,7 @@ TEST(cuda_kernels_run_on_later_architectures) {
     CHECK(!has_kernels("90", 86) && !has_kernels("", 90));
 }
 
-TEST(emulated_gpu_that_failed_stays_failed) {
+TEST(emulated_device_that_failed_stays_failed) {
     const FreshGpu fresh;
     const CudaFacts found = find_devices("80");
     CudaBackend backend(0, DType::f32), other(0, DType::f32);

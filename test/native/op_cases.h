@@ -34,6 +34,9 @@ std::string op_case_differences(Backend& backend, const OpCase& op_case, Factors
 void run_op_cases(Backend& backend, Buffers buffers = Buffers::both,
                   const std::function<bool(const OpCase&)>& chosen = {});
 
+// Some cases of each op, spread evenly over those that it has: for tools under which kernels are very slow.
+bool is_one_of_few(const OpCase& op_case);
+
 // Neighbours of a bfloat16 in [2^e, 2^(e+1)) are 2^(e-7) apart, so rounding to the nearest is off by up to 2^(e-8):
 // relative to the value 2^-8 at the lower end of its power of two, 2^-9 at the upper. In the root mean square over many
 // values it is about 1.7e-3.

@@ -1,28 +1,20 @@
 // Recordings by key, and recordings as CUDA graphs on the emulated GPU: replayed steps against steps run op by op.
 #include "recordings.h"
 
+#include "arena.h"
 #include "cuda/backend.h"
+#include "device_checks.h"
 #include "emulated/emulated.h"
+#include "environment_setting.h"
 #include "reference_backend.h"
-#include "small_model.h"
-#include "small_training.h"
 #include "test.h"
 
 #include <cmath>
-#include <cstdlib>
 
 namespace dllm {
 namespace {
 
 using cuda::CudaBackend;
-
-// Where DLLM_CUDA_GRAPHS has been set for a while.
-struct GraphsSetting {
-    explicit GraphsSetting(const char* value) { setenv("DLLM_CUDA_GRAPHS", value, 1); }
-    ~GraphsSetting() { unsetenv("DLLM_CUDA_GRAPHS"); }
-    GraphsSetting(const GraphsSetting&) = delete;
-    GraphsSetting& operator=(const GraphsSetting&) = delete;
-};
 
 // What a device holds must be given back.
 struct Accounts {
@@ -184,80 +176,25 @@ TEST(emulated_ops_that_cannot_be_captured_run_one_by_one) {
 
 TEST(cuda_graphs_can_be_switched_off) {
     {
-        const GraphsSetting setting("off");
+        const EnvironmentSetting setting("DLLM_CUDA_GRAPHS", "off");
         CudaBackend backend(0, DType::f32);
         const Doubling doubling(backend, 8);
         const auto recording = backend.make_recording();
         for (int value = 1; value <= 3; value++) doubling.check(*recording, float(value));
         check_counts(backend.recording_counts(), 3, 0, 0);
     }
-    const GraphsSetting setting("0");
+    const EnvironmentSetting setting("DLLM_CUDA_GRAPHS", "0");
     CudaBackend backend(0, DType::f32);
     check_throws([&] { backend.make_recording(); }, ErrorCode::config, "DLLM_CUDA_GRAPHS is \"0\"; accepted: on, off");
 }
 
 // ---- training
 
-struct Run {
-    std::vector<float> weights, average;
-    std::vector<double> numbers;  // of every step and evaluation
-    RecordingCounts counts;
-};
-
-Run train(DType dtype, Naming naming) {
-    const TemporaryFolder folder;
-    ModelConfig model_config = small_config(naming);
-    model_config.layers = 1, model_config.dropout = 0.1f;
-    const auto model = std::make_shared<Model>(std::make_unique<CudaBackend>(0, dtype), model_config, 5);
-    TrainConfig config = train_config();
-    config.objective.random_length_fraction = 0.3;
-    config.ema_decay = 0.9, config.gradient_accumulation = 2, config.eval_batches = 1;
-    const Dataset dataset = periodic_dataset();
-    Trainer trainer(model, config);
-    Run run;
-    const auto note = [&](const StepStats& stats) {
-        run.numbers.insert(run.numbers.end(), {stats.loss, stats.gradient_norm, double(stats.updated)});
-    };
-    for (int step = 0; step < 10; step++) {
-        note(trainer.step(dataset));
-        // Another shape in between, larger than those of the dataset.
-        if (step == 4) note(trainer.step(masked_batch(model_config, 5, 27)));
-        if (step % 3 == 2) run.numbers.push_back(trainer.evaluate(dataset, false).nll);
-    }
-    // A step that is not finite is seen when it is replayed, and changes nothing.
-    const std::vector<float> good = all_weights(*model);
-    std::vector<float> bad = good;
-    std::fill_n(bad.begin(), bad.size() / 2, NAN);
-    model->backend().upload(model->weights(), bad.data());
-    model->round_weights();
-    CHECK(!trainer.step(dataset).updated);
-    CHECK(std::equal(bad.begin() + int64_t(bad.size()) / 2, bad.end(), all_weights(*model).begin() + int64_t(bad.size()) / 2));
-    model->backend().upload(model->weights(), good.data());
-    model->round_weights();
-    note(trainer.step(dataset));
-
-    run.weights = all_weights(*model);
-    trainer.save_ema(folder.file("ema"));
-    run.average = all_weights(Model(make_cpu_backend(), model_config, folder.file("ema")));
-    run.counts = trainer.recording_counts();
-    return run;
-}
-
 TEST(emulated_replayed_steps_have_the_bits_of_steps_run_op_by_op) {
     const Accounts accounts;
-    for (const auto& [dtype, naming] : {std::pair(DType::f32, Naming::gpt2), std::pair(DType::bf16, Naming::llama)}) {
-        const Run recorded = train(dtype, naming);
-        const GraphsSetting setting("off");
-        const Run plain = train(dtype, naming);
-        check_equal(recorded.numbers, plain.numbers, "losses and norms");
-        check_equal(recorded.weights, plain.weights, "weights");
-        check_equal(recorded.average, plain.average, "average");
-        check_equal(recorded.counts.failure, std::string(), "failure");
-        // 13 steps of two parts and an update, and 3 evaluations; a first run of each shape is op by op.
-        check_counts(plain.counts, 42, 0, 0);
-        CHECK(recorded.counts.plain + recorded.counts.captured + recorded.counts.replayed == 42);
-        CHECK(recorded.counts.replayed >= 20 && recorded.counts.captured >= 3);
-    }
+    const auto make = [](DType dtype) { return std::make_unique<CudaBackend>(0, dtype); };
+    check_replays(make, DType::f32, Naming::gpt2);
+    check_replays(make, DType::bf16, Naming::llama);
     accounts.check_closed();
 }
 

@@ -1,10 +1,7 @@
-// Trains a model of a given shape and prints, as JSON, what each op of a step costs beside the machine's limits:
-//   dllm_kernels gpt2|llama LAYERS HEADS WIDTH CONTEXT VOCABULARY BATCH STEPS
+// Trains a model of a given shape and prints, as JSON, what each op of a step costs beside the device's limits:
+//   dllm_kernels cpu|cuda:N float32|bfloat16 gpt2|llama LAYERS HEADS WIDTH CONTEXT VOCABULARY BATCH STEPS
+#include "bench_device.h"
 #include "bench_model.h"
-#include "ceilings.h"
-#include "cpu/backend.h"
-#include "cpu/kernels.h"
-#include "cpu/thread_pool.h"
 #include "dataset.h"
 #include "model.h"
 #include "timed_backend.h"
@@ -14,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,17 +21,22 @@ using namespace dllm;
 namespace {
 
 struct Run {
+    std::string device, dtype;
     BenchModel model;
     int64_t batch, steps;
 };
 
 Run parse(int count, char** arguments) {
-    if (count != 9)
-        throw std::runtime_error("usage: dllm_kernels gpt2|llama LAYERS HEADS WIDTH CONTEXT VOCABULARY BATCH STEPS");
+    if (count != 11)
+        throw std::runtime_error(
+            "usage: dllm_kernels cpu|cuda:N float32|bfloat16 gpt2|llama LAYERS HEADS WIDTH CONTEXT VOCABULARY BATCH "
+            "STEPS");
     auto number = [&](int index) { return std::stoll(arguments[index]); };
-    return {{std::string(arguments[1]) == "gpt2", number(2), number(3), number(4), number(5), number(6)},
-            number(7),
-            number(8)};
+    return {arguments[1],
+            arguments[2],
+            {std::string(arguments[3]) == "gpt2", number(4), number(5), number(6), number(7), number(8)},
+            number(9),
+            number(10)};
 }
 
 TrainConfig train_config(const Run& run) {
@@ -47,9 +50,9 @@ TrainConfig train_config(const Run& run) {
 }
 
 // A step's sequences are worked on in equal parts; here they divide evenly.
-int64_t rows_of_a_pass(const Run& run) {
-    const int64_t rows = run.batch * run.model.context, limit = make_cpu_backend()->rows_per_pass();
-    return rows / ((rows + limit - 1) / limit);
+int64_t rows_of_a_pass(const Run& run, int64_t limit) {
+    const int64_t rows = run.batch * run.model.context;
+    return rows / ((rows - 1) / limit + 1);
 }
 
 Dataset random_tokens(const Run& run) {
@@ -60,12 +63,33 @@ Dataset random_tokens(const Run& run) {
     return Dataset(std::move(tokens));
 }
 
-void print(const OpCounts& counts, const std::vector<double>& seconds, int64_t steps) {
-    std::vector<double> sorted = seconds;
-    std::sort(sorted.begin(), sorted.end());
+// The seconds of each step after the first two. Leaves the plans that were chosen in `plans`.
+std::vector<double> train(
+    std::unique_ptr<Backend> backend, const Run& run, std::string& plans,
+    const std::function<void()>& warmed_up = [] {}) {
+    const std::string reason = plans.empty() ? "" : backend->restore_plans(plans);
+    if (!reason.empty()) throw std::runtime_error(reason);
+    const auto model = std::make_shared<Model>(std::move(backend), run.model.config(), 1);
+    Trainer trainer(model, train_config(run));
+    const Dataset dataset = random_tokens(run);
+    for (int warmup = 0; warmup < 2; warmup++) trainer.step(dataset);
+    warmed_up();
+    std::vector<double> seconds;
+    for (int64_t step = 0; step < run.steps; step++) seconds.push_back(trainer.step(dataset).seconds);
+    plans = model->backend().plans();
+    return seconds;
+}
+
+double median(std::vector<double> values) {
+    std::sort(values.begin(), values.end());
+    return values[values.size() / 2];
+}
+
+void print(const OpCounts& counts, const BenchDevice& device, const Limits& limits, double step_seconds,
+           int64_t steps) {
     std::printf(
         "{\"path\": \"%s\", \"threads\": %d, \"arithmetic\": %.6g, \"copy\": %.6g, \"stepSeconds\": %.6g, \"ops\": [",
-        kernels().name, thread_limit(), measure_arithmetic(), measure_copy(), sorted[sorted.size() / 2]);
+        device.path().c_str(), device.threads(), limits.arithmetic, limits.copy, step_seconds);
     const char* separator = "";
     for (const auto& [name, count] : counts) {
         const double n = double(steps);
@@ -82,16 +106,23 @@ void print(const OpCounts& counts, const std::vector<double>& seconds, int64_t s
 int main(int count, char** arguments) {
     try {
         const Run run = parse(count, arguments);
+        const BenchDevice device(run.device, run.dtype);
+        auto backend = device.make();
+        const int64_t rows = rows_of_a_pass(run, backend->rows_per_pass());
+        const bool runs_behind = backend->runs_behind();
+        std::string plans;
+        double step_seconds = 0;
+        if (runs_behind) {
+            // Choosing plans must cost no step that is timed, and waiting for each op none that is timed as a whole.
+            train(std::move(backend), run, plans);
+            step_seconds = median(train(device.make(), run, plans));
+            backend = device.make();
+        }
         const auto counts = std::make_shared<OpCounts>();
-        const auto model = std::make_shared<Model>(
-            std::make_unique<TimedBackend>(make_cpu_backend(), counts, rows_of_a_pass(run)), run.model.config(), 1);
-        Trainer trainer(model, train_config(run));
-        const Dataset dataset = random_tokens(run);
-        for (int warmup = 0; warmup < 2; warmup++) trainer.step(dataset);
-        counts->clear();
-        std::vector<double> seconds;
-        for (int64_t step = 0; step < run.steps; step++) seconds.push_back(trainer.step(dataset).seconds);
-        print(*counts, seconds, run.steps);
+        auto timed = std::make_unique<TimedBackend>(std::move(backend), counts, rows);
+        const double counted = median(train(std::move(timed), run, plans, [&] { counts->clear(); }));
+        if (!runs_behind) step_seconds = counted;
+        print(*counts, device, device.measure(std::min<int64_t>(rows, 8192)), step_seconds, run.steps);
         return 0;
     } catch (const std::exception& error) {
         std::fprintf(stderr, "%s\n", error.what());

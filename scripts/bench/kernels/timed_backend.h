@@ -22,10 +22,21 @@ using OpCounts = std::map<std::string, OpCount>;
 class TimedBackend : public Backend {
 public:
     // batch_rows: rows of the whole batch; an op on fewer rows works on those with a weight, whose number varies.
-    TimedBackend(std::unique_ptr<Backend> backend, std::shared_ptr<OpCounts> counts, int64_t batch_rows)
-        : backend_(std::move(backend)), counts_(std::move(counts)), batch_rows_(batch_rows) {}
+    // Of a backend that runs behind, an op's time ends when the device has run it; what waiting costs on an idle device
+    // is taken off.
+    TimedBackend(std::unique_ptr<Backend> backend, std::shared_ptr<OpCounts> counts, int64_t batch_rows);
+    ~TimedBackend() override;
+    TimedBackend(const TimedBackend&) = delete;
+    TimedBackend& operator=(const TimedBackend&) = delete;
 
     const char* name() const override { return backend_->name(); }
+    DType compute_dtype() const override { return backend_->compute_dtype(); }
+    int64_t rows_per_pass() const override { return backend_->rows_per_pass(); }
+    int64_t logits_per_pass() const override { return backend_->logits_per_pass(); }
+    int64_t row_bucket() const override { return backend_->row_bucket(); }
+    int64_t row_alignment() const override { return backend_->row_alignment(); }
+    std::string plans() const override { return backend_->plans(); }
+    std::string restore_plans(const std::string& plans) override { return backend_->restore_plans(plans); }
     void* allocate(size_t bytes) override { return backend_->allocate(bytes); }
     void release(void* data) override { backend_->release(data); }
     void upload(Tensor out, const void* host) override { backend_->upload(out, host); }
@@ -50,6 +61,8 @@ public:
     void activation_backward(Tensor dx, Tensor dout, Tensor x, Activation kind) override;
     void matmul_activation_forward(Tensor out, Tensor pre, Tensor x, Tensor weight, Tensor bias, Activation kind,
                                    WeightLayout layout) override;
+    void matmul_activation_backward(Tensor dpre, Tensor dhidden, Tensor dout, Tensor weight, Tensor pre,
+                                    Activation kind, WeightLayout layout) override;
     void query_key_forward(Tensor qkv, Tensor rstd, Tensor positions, Tensor rotary_table,
                            const HeadShape& shape) override;
     void query_key_backward(Tensor dqkv, Tensor qkv, Tensor rstd, Tensor positions, Tensor rotary_table,
@@ -65,6 +78,8 @@ public:
     void global_norm(Tensor out, Tensor x) override;
     void adamw(Tensor weights, Tensor first_moment, Tensor second_moment, Tensor gradients, Tensor stats,
                Tensor schedule, const AdamWConstants& constants) override;
+    void adamw_rounding(Tensor rounded, Tensor weights, Tensor first_moment, Tensor second_moment, Tensor gradients,
+                        Tensor stats, Tensor schedule, const AdamWConstants& constants) override;
     void moving_average(Tensor out, Tensor x, Tensor stats, Tensor schedule) override;
     int64_t padded_rows(int64_t rows) const override { return backend_->padded_rows(rows); }
     void masked_rows(Tensor rows, Tensor first, Tensor tokens, Tensor plan, int32_t mask_token) override;
@@ -76,11 +91,14 @@ public:
 private:
     std::string sized(const char* op, Tensor x, int64_t more = 0) const;
     template <typename Op>
-    void count(const std::string& name, double operations, double elements, Op op);
+    void count(const std::string& name, double operations, double bytes, Op op);
+    void wait();  // until the device has run everything
 
     std::unique_ptr<Backend> backend_;
     std::shared_ptr<OpCounts> counts_;
     const int64_t batch_rows_;
+    Tensor probe_;  // (1, 1), downloaded to wait; absent where ops return when they have run
+    double idle_wait_ = 0;
 };
 
 }  // namespace dllm

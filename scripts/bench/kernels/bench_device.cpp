@@ -1,0 +1,91 @@
+// The device that a benchmark runs on: see bench_device.h.
+#include "bench_device.h"
+
+#include "arena.h"
+#include "build_id.h"
+#include "ceilings.h"
+#include "cpu/kernels.h"
+#include "cpu/thread_pool.h"
+#include "cuda_loader.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <stdexcept>
+#include <vector>
+
+namespace dllm {
+namespace {
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+// Of one op, from many that are queued without a wait in between.
+double seconds_of(Backend& backend, Tensor out, const std::function<void()>& op) {
+    constexpr int OPS = 10;
+    const auto wait = [&] {
+        float value[2];
+        backend.download(value, Tensor{out.data, 1, 1, 1, out.dtype});
+    };
+    double best = 1e30;
+    for (int round = 0; round < 4; round++) {
+        const double begin = now();
+        for (int i = 0; i < OPS; i++) op();
+        wait();
+        if (round > 0) best = std::min(best, (now() - begin) / OPS);
+    }
+    return best;
+}
+
+// Values in (-1, 1): a GPU multiplies zeros faster than numbers, since they take less power.
+void fill(Backend& backend, Tensor x) {
+    std::vector<uint32_t> bits(size_t(x.count() * dtype_bytes(x.dtype) / 4));
+    uint32_t state = 1;
+    for (uint32_t& word : bits) {
+        state = state * 1664525 + 1013904223;
+        const uint32_t high = (state & 0x807fffff) | 0x3f000000;  // 0.5 to 1 with a sign
+        word = x.dtype == DType::bf16 ? high >> 16 | (high & 0xffff0000) : high;
+    }
+    backend.upload(x, bits.data());
+}
+
+}  // namespace
+
+BenchDevice::BenchDevice(const std::string& device, const std::string& dtype)
+    : dtype_(dtype == "bfloat16" ? DType::bf16 : DType::f32) {
+    if (dtype != "bfloat16" && dtype != "float32") throw std::runtime_error("dtype must be float32 or bfloat16");
+    if (device == "cpu") return;
+    if (!device.starts_with("cuda:")) throw std::runtime_error("device must be cpu or cuda:N");
+    number_ = std::stoll(device.substr(5));
+    cuda_ = std::make_unique<CudaDevices>(cuda_module_path(), CudaBuild{BUILD_ID, true, ""});
+}
+
+std::unique_ptr<Backend> BenchDevice::make() const {
+    return is_cpu() ? make_cpu_backend(dtype_) : cuda_->make_backend(number_, dtype_);
+}
+
+std::string BenchDevice::path() const {
+    if (is_cpu()) return kernels().name;
+    return cuda_->facts().devices.at(size_t(number_)).name + (dtype_ == DType::bf16 ? ", bfloat16" : ", float32");
+}
+
+int BenchDevice::threads() const { return is_cpu() ? thread_limit() : 1; }
+
+Limits BenchDevice::measure(int64_t rows) const {
+    if (is_cpu()) return {measure_arithmetic(), measure_copy()};
+    const auto backend = make();
+    const int64_t columns = 16 * rows;
+    Tensor left, right, product, from, to;
+    const Arena arena = Arena::lay_out(*backend, [&](Arena& a) {
+        for (Tensor* matrix : {&left, &right, &product}) *matrix = a.take(rows, rows, dtype_);
+        for (Tensor* block : {&from, &to}) *block = a.take(rows, columns, dtype_);
+    });
+    for (const Tensor& x : {left, right, from}) fill(*backend, x);
+    const double seconds = seconds_of(
+        *backend, product, [&] { backend->matmul_forward(product, left, right, {}, {}, WeightLayout::in_out); });
+    const double copying = seconds_of(*backend, to, [&] { backend->copy(to, from); });
+    const double n = double(rows);
+    return {2 * n * n * n / seconds, 2 * n * double(columns) * double(dtype_bytes(dtype_)) / copying};
+}
+
+}  // namespace dllm

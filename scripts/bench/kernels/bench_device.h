@@ -1,0 +1,38 @@
+// The device that a benchmark runs on, and its limits.
+#pragma once
+
+#include "backend.h"
+#include "cuda_devices.h"
+
+#include <memory>
+#include <string>
+
+namespace dllm {
+
+struct Limits {
+    double arithmetic;  // multiplications and additions per second; on a CPU of one thread
+    double copy;        // bytes per second, read and written
+};
+
+class BenchDevice {
+public:
+    // device: cpu or cuda:N, through the module that the addon would open. dtype: float32 or bfloat16.
+    BenchDevice(const std::string& device, const std::string& dtype);
+
+    std::unique_ptr<Backend> make() const;
+    // What computes: an instruction set, or the GPU's name and type.
+    std::string path() const;
+    int threads() const;
+    // On a GPU those of a square product of that many rows and of copying a block of memory much larger than its
+    // caches.
+    Limits measure(int64_t rows) const;
+
+private:
+    bool is_cpu() const { return !cuda_; }
+
+    DType dtype_;
+    std::unique_ptr<CudaDevices> cuda_;
+    int64_t number_ = 0;
+};
+
+}  // namespace dllm

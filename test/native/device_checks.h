@@ -1,0 +1,36 @@
+// What a CUDA backend must do, whether its GPU is a real one or the emulated one. Each throws a test failure.
+#pragma once
+
+#include "backend.h"
+#include "config.h"
+
+#include <functional>
+#include <memory>
+
+namespace dllm {
+
+// A new backend on the device under test.
+using MakeBackend = std::function<std::unique_ptr<Backend>(DType)>;
+
+// device_vectors.cpp: the vectors of the independent implementation
+void check_model_vectors(const MakeBackend& make);
+void check_model_vectors_in_bfloat16(const MakeBackend& make);
+void check_optimizer_vectors(const MakeBackend& make);
+
+// device_training.cpp
+// Losses, norms, weights and the bound of 20 steps in float32 against the CPU's.
+void check_same_training(const MakeBackend& make, Naming naming, ObjectiveKind objective);
+// bfloat16 against float32 on the same device.
+void check_training_in_bfloat16(const MakeBackend& make);
+void check_bit_equal_resume(const MakeBackend& make);
+// An allocation that cannot be had says so, and changes nothing for what follows.
+void check_out_of_memory(const MakeBackend& make);
+// Two models that train at the same time, each on a thread, have the bits of each alone.
+void check_two_models(const MakeBackend& make);
+// Texts in float32 against the CPU's, whatever the remasking, at temperatures 0 and 1.
+void check_samples(const MakeBackend& make);
+
+// device_recordings.cpp: steps replayed as graphs have the bits of steps run op by op.
+void check_replays(const MakeBackend& make, DType dtype, Naming naming);
+
+}  // namespace dllm

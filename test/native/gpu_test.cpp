@@ -1,0 +1,89 @@
+// A GPU, through the CUDA module and as the addon reaches it. Skipped, with the reason, where this build has no module
+// or the machine no GPU that it can use; `node scripts/gpu-check/main.mjs` makes and names a module.
+#include "build_id.h"
+#include "cuda_devices.h"
+#include "cuda_loader.h"
+#include "device_checks.h"
+#include "environment_setting.h"
+#include "op_cases.h"
+#include "test.h"
+
+namespace dllm {
+namespace {
+
+using namespace test;
+
+// As the environment of the program says, before any test has changed it.
+const std::string MODULE_PATH = cuda_module_path();
+
+CudaDevices& gpus() {
+    static CudaDevices devices(MODULE_PATH, {BUILD_ID, true, ""});
+    return devices;
+}
+
+// Asked once: a GPU that fails in one test must fail the others, not skip them.
+const std::string& problem() {
+    static const std::string found = [] {
+        const CudaFacts facts = gpus().facts();
+        return facts.problem.empty() ? facts.devices.at(0).problem : facts.problem;
+    }();
+    return found;
+}
+
+std::unique_ptr<Backend> make_gpu(DType dtype) {
+    if (!problem().empty()) skip(problem());
+    return gpus().make_backend(0, dtype);
+}
+
+// For what must be bit-equal between backends: each of them would time its products and choose by that.
+struct Untimed {
+    EnvironmentSetting setting{"DLLM_CUDA_TUNE", "off"};
+};
+
+void check_ops(DType dtype, const std::function<bool(const OpCase&)>& chosen = {}) {
+    run_op_cases(*make_gpu(dtype), Buffers::both, chosen);
+}
+
+TEST(gpu_ops_in_float32) { check_ops(DType::f32); }
+TEST(gpu_ops_in_bfloat16) { check_ops(DType::bf16); }
+TEST(gpu_few_ops_in_float32) { check_ops(DType::f32, is_one_of_few); }
+TEST(gpu_few_ops_in_bfloat16) { check_ops(DType::bf16, is_one_of_few); }
+
+TEST(gpu_model_vectors) { check_model_vectors(make_gpu); }
+TEST(gpu_model_vectors_in_bfloat16) { check_model_vectors_in_bfloat16(make_gpu); }
+TEST(gpu_optimizer_vectors) { check_optimizer_vectors(make_gpu); }
+
+TEST(gpu_training_of_gpt2_equals_the_cpus) { check_same_training(make_gpu, Naming::gpt2, ObjectiveKind::masked); }
+TEST(gpu_training_of_llama_equals_the_cpus) { check_same_training(make_gpu, Naming::llama, ObjectiveKind::masked); }
+TEST(gpu_training_of_nanollada_equals_the_cpus) {
+    check_same_training(make_gpu, Naming::nanollada, ObjectiveKind::masked);
+}
+TEST(gpu_training_on_next_tokens_equals_the_cpus) {
+    check_same_training(make_gpu, Naming::llama, ObjectiveKind::next_token);
+}
+TEST(gpu_training_in_bfloat16_follows_float32) { check_training_in_bfloat16(make_gpu); }
+TEST(gpu_samples_equal_the_cpus) { check_samples(make_gpu); }
+
+TEST(gpu_training_resumes_bit_equal) {
+    const Untimed untimed;
+    check_bit_equal_resume(make_gpu);
+}
+
+TEST(gpu_replayed_steps_have_the_bits_of_steps_run_op_by_op) {
+    const Untimed untimed;
+    check_replays(make_gpu, DType::f32, Naming::gpt2);
+    check_replays(make_gpu, DType::bf16, Naming::llama);
+}
+
+TEST(gpu_training_goes_on_after_an_allocation_that_fails) {
+    const Untimed untimed;
+    check_out_of_memory(make_gpu);
+}
+
+TEST(gpu_training_of_two_models_at_the_same_time) {
+    const Untimed untimed;
+    check_two_models(make_gpu);
+}
+
+}  // namespace
+}  // namespace dllm
