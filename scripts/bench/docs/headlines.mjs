@@ -16,7 +16,7 @@ function torchRows(report, note) {
 		const found = size.headline?.[group];
 		if (found)
 			rows.push({
-				what: `${work}: times as fast as PyTorch float32 ${group}${note}`,
+				what: `${work}: times as fast as PyTorch ${report.dtype} ${group}${note}`,
 				...ratio(found),
 				command: report.command,
 			});
@@ -68,11 +68,11 @@ export function headlines(reports) {
 		const report = reports.get(file);
 		if (report !== undefined) rows.push(...make(report));
 	};
-	for (const file of ['torch-small', 'torch-baby']) add(file, report => torchRows(report, ''));
+	for (const file of ['torch-small', 'torch-baby', 'torch-baby-bfloat16']) add(file, report => torchRows(report, ''));
 	for (const file of ['torch-small-restricted', 'torch-baby-restricted'])
 		add(file, report => torchRows(report, ', PyTorch kept to AVX2'));
 	add('torch-avx2', report => torchRows(report, ', both kept to AVX2'));
-	add('tfjs', tfjsRows);
+	for (const file of ['tfjs', 'tfjs-context128']) add(file, tfjsRows);
 	add('scaling', ({sizes, command}) =>
 		sizes.flatMap(({name, threads}) =>
 			threads

@@ -11,10 +11,17 @@ export const runs = [
 	{
 		file: 'tfjs',
 		bench: 'tfjs',
-		args: ['--sizes', 'small,context128,baby-batch12', '--rounds', '2'],
+		args: ['--sizes', 'small,baby-batch12', '--rounds', '2'],
 		title: 'Against tfjs',
 		about:
 			"The same model in tfjs core ops, one thread each. *stock* uses tfjs's own gradients, *tuned* gradients written by hand around what is fast in its wasm backend.",
+	},
+	{
+		file: 'tfjs-context128',
+		bench: 'tfjs',
+		args: ['--sizes', 'context128', '--backends', 'wasm', '--rounds', '3'],
+		title: 'Against tfjs: longer sequences',
+		about: 'As above, with 128 tokens a sequence.',
 	},
 	{
 		file: 'torch-small',
@@ -29,6 +36,26 @@ export const runs = [
 		args: ['--sizes', 'baby', '--modes', 'eager-masked-float32,eager-all-float32,eager-masked-bfloat16'],
 		title: 'Against PyTorch: a model of 10 million parameters',
 		about: 'Eager modes only: a step takes seconds, and its compiled modes are timed with the small model.',
+	},
+	{
+		file: 'torch-baby-bfloat16',
+		bench: 'torch',
+		args: [
+			'--sizes',
+			'baby',
+			'--dtype',
+			'bfloat16',
+			'--modes',
+			'eager-masked-bfloat16',
+			'--parts',
+			'timing',
+			'--agreement',
+			'10',
+			'--rounds',
+			'3',
+		],
+		title: 'bfloat16 products against PyTorch under autocast: a model of 10 million parameters',
+		about: 'Both sides round the operands of their products to bfloat16 and multiply them with the same matrix instructions.',
 	},
 	{
 		file: 'torch-small-restricted',
