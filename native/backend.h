@@ -221,7 +221,8 @@ public:
     // ---- dropout (Srivastava et al., 2014) -----------------------------------------------------------
     // out (N, C) = residual + x / (1 - probability) where it is kept, residual where it is dropped. residual may be
     // null; out may be x or residual. Element (n, c), where n is a row of the batch, is dropped by the draw of (seed,
-    // first sequence + n / length) at position n % length, step `place`, element c. With the gradient as x this is the backward pass too.
+    // first sequence + n / length) at position n % length, step `place`, element c. With the gradient as x this is the
+    // backward pass too.
     virtual void dropout(Tensor out, Tensor x, Tensor residual, const DropoutDraw& draw) = 0;
 
     // ---- rows with a weight ------------------------------------------------------------------------

@@ -55,7 +55,8 @@ export const runs = [
 			'3',
 		],
 		title: 'bfloat16 products against PyTorch under autocast: a model of 10 million parameters',
-		about: 'Both sides round the operands of their products to bfloat16 and multiply them with the same matrix instructions.',
+		about:
+			'Both sides round the operands of their products to bfloat16 and multiply them with the same matrix instructions.',
 	},
 	{
 		file: 'torch-small-restricted',
