@@ -160,14 +160,21 @@ const without = parts => parts.flatMap(part => ['--without', part]);
 // A GPU is the same whatever the CPU's kernels are, and sanitizers of the host see nothing of it.
 const onGpu = 'gpu_';
 
-// Kernels of the emulated GPU are slow under sanitizers: a few op cases for each kernel, and no whole training runs.
-const slowEmulated = ['emulated_ops_in', 'emulated_training', 'emulated_models_survive_a_failed_handle', onGpu];
+// Kernels of the emulated GPU are slow under sanitizers: a few op cases for each kernel, and no whole training runs. So are
+// the twins, which are loops of the tests themselves.
+const slowSanitized = [
+	'emulated_ops_in',
+	'emulated_training',
+	'emulated_models_survive_a_failed_handle',
+	'ops_of_the_float_twins',
+	onGpu,
+];
 const fewEmulated = ['emulated_kernels'];
 
 const slow = process.argv.includes('--slow');
 const ready = (await attempt(() => build())) && (await attempt(compile));
 if (slow) {
-	const threads = ([cpu]) => [{cpu, filters: without(slowEmulated)}];
+	const threads = ([cpu]) => [{cpu, filters: without(slowSanitized)}];
 	await testNative('Native tests, thread sanitizer', 'tests-thread-sanitized', 'thread', threads, {
 		DLLM_TEST_FACTOR: '0.2',
 	});
@@ -187,7 +194,7 @@ if (slow) {
 	});
 	// Sanitizers are slow: everything on the best instruction set, of the others the kernels of the narrowest.
 	const sanitized = ([best, ...others]) => [
-		{cpu: best, filters: without(slowEmulated)},
+		{cpu: best, filters: without(slowSanitized)},
 		...others.slice(-1).map(cpu => ({cpu, filters: ['ops_of_the_cpu_backend']})),
 	];
 	await testNative('Native tests, sanitized', 'tests-sanitized', 'address,undefined', sanitized, {

@@ -52,26 +52,39 @@ namespace {
 }  // namespace
 
 StagingRing::~StagingRing() {
-    for (const cudaEvent_t event : free_)
-        if (event != nullptr) cudaEventDestroy(event);
+    for (cudaEvent_t* const events : {landed_, free_})
+        for (int slot = 0; slot < SLOTS; slot++)
+            if (events[slot] != nullptr) cudaEventDestroy(events[slot]);
+    if (copies_ != nullptr) cudaStreamDestroy(copies_);
+    if (landing_ != nullptr) cudaFree(landing_);
     if (memory_ != nullptr) cudaFreeHost(memory_);
 }
 
 void StagingRing::open() {
     constexpr size_t BYTES = SLOTS * SLOT_BYTES;
-    const cudaError_t status = cudaMallocHost(&memory_, BYTES);
+    cudaError_t status = cudaMallocHost(&memory_, BYTES);
     if (status == cudaErrorMemoryAllocation) out_of_memory("pinned host memory", BYTES);
     check(status, "cudaMallocHost");
-    for (cudaEvent_t& event : free_) check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreate");
+    status = cudaMalloc(&landing_, BYTES);
+    if (status == cudaErrorMemoryAllocation) out_of_memory("device memory", BYTES);
+    check(status, "cudaMalloc");
+    check(cudaStreamCreateWithFlags(&copies_, cudaStreamNonBlocking), "cudaStreamCreate");
+    for (cudaEvent_t* const events : {landed_, free_})
+        for (int slot = 0; slot < SLOTS; slot++)
+            check(cudaEventCreateWithFlags(&events[slot], cudaEventDisableTiming), "cudaEventCreate");
 }
 
 void StagingRing::upload(void* to, const void* host, size_t bytes, cudaStream_t stream) {
     for (size_t done = 0; done < bytes; done += SLOT_BYTES) {
         const size_t part = std::min(SLOT_BYTES, bytes - done);
-        std::byte* slot = static_cast<std::byte*>(memory_) + size_t(next_) * SLOT_BYTES;
+        std::byte* const slot = static_cast<std::byte*>(memory_) + size_t(next_) * SLOT_BYTES;
+        std::byte* const landing = static_cast<std::byte*>(landing_) + size_t(next_) * SLOT_BYTES;
         check(cudaEventSynchronize(free_[next_]), "cudaEventSynchronize");
         std::memcpy(slot, static_cast<const std::byte*>(host) + done, part);
-        check(cudaMemcpyAsync(static_cast<std::byte*>(to) + done, slot, part, cudaMemcpyHostToDevice, stream),
+        check(cudaMemcpyAsync(landing, slot, part, cudaMemcpyHostToDevice, copies_), "cudaMemcpyAsync");
+        check(cudaEventRecord(landed_[next_], copies_), "cudaEventRecord");
+        check(cudaStreamWaitEvent(stream, landed_[next_], 0), "cudaStreamWaitEvent");
+        check(cudaMemcpyAsync(static_cast<std::byte*>(to) + done, landing, part, cudaMemcpyDeviceToDevice, stream),
               "cudaMemcpyAsync");
         check(cudaEventRecord(free_[next_], stream), "cudaEventRecord");
         next_ = (next_ + 1) % SLOTS;

@@ -17,7 +17,8 @@ namespace dllm::cuda {
 void check(cudaError_t status, const char* call);
 void check(cublasStatus_t status, const char* call);
 
-// Pinned host memory in a ring: a copy to the device reads a slot while the next one is filled.
+// Pinned host memory in a ring, and as much on the device: a copy to the device lands there on a stream of its own,
+// while earlier work still runs and the next slot is filled, and goes on to its place in the order of that work.
 class StagingRing {
 public:
     StagingRing() = default;
@@ -26,7 +27,7 @@ public:
     StagingRing& operator=(const StagingRing&) = delete;
 
     void open();
-    // Enqueues a copy of host bytes, which may change as soon as this returns.
+    // Enqueues a copy of host bytes, which may change as soon as this returns, before what follows on the stream.
     void upload(void* to, const void* host, size_t bytes, cudaStream_t stream);
 
 private:
@@ -34,7 +35,10 @@ private:
     static constexpr size_t SLOT_BYTES = size_t(1) << 20;
 
     void* memory_ = nullptr;
-    cudaEvent_t free_[SLOTS] = {};  // recorded when the slot's last copy has been enqueued
+    void* landing_ = nullptr;  // on the device
+    cudaStream_t copies_ = nullptr;
+    cudaEvent_t landed_[SLOTS] = {};  // after the copy to the device
+    cudaEvent_t free_[SLOTS] = {};    // after the copy to its place
     int next_ = 0;
 };
 

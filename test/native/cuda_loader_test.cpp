@@ -30,8 +30,7 @@ TEST(cuda_module_that_is_no_library) {
 TEST(cuda_module_that_was_cut_short) {
     const TemporaryFolder folder;
     const std::string cut = folder.file("libdllm_cuda.so");
-    const auto whole = std::filesystem::file_size(DLLM_OTHER_BUILD_MODULE);
-    for (const uintmax_t bytes : {uintmax_t(10), uintmax_t(64), uintmax_t(200), uintmax_t(1000), whole / 2}) {
+    for (const uintmax_t bytes : {10, 64, 200, 1000, 4096}) {  // code begins at the second page
         std::filesystem::copy_file(DLLM_OTHER_BUILD_MODULE, cut, std::filesystem::copy_options::overwrite_existing);
         std::filesystem::resize_file(cut, bytes);
         check_refused(cut, "cannot be opened");
