@@ -160,11 +160,12 @@ const without = parts => parts.flatMap(part => ['--without', part]);
 // A GPU is the same whatever the CPU's kernels are, and sanitizers of the host see nothing of it.
 const onGpu = 'gpu_';
 
-// Kernels of the emulated GPU are slow under sanitizers: a few op cases for each kernel, and no whole training runs. So are
+// Kernels of the emulated GPU are slow under sanitizers: a few op cases for each kernel, and half of the training runs. So are
 // the twins, which are loops of the tests themselves.
 const slowSanitized = [
 	'emulated_ops_in',
-	'emulated_training',
+	'emulated_training_in_bfloat16',
+	'emulated_training_resumes',
 	'emulated_models_survive_a_failed_handle',
 	'ops_of_the_float_twins',
 	onGpu,
