@@ -9,7 +9,6 @@
 namespace dllm {
 namespace {
 
-constexpr int64_t MAX_HEAD_WIDTH = 128;
 constexpr int64_t MAX_SIZE = int64_t(1) << 24;     // of any one dimension
 constexpr int64_t MAX_CONTEXT = int64_t(1) << 20;  // bounds the table of rotary angles
 

@@ -6,6 +6,8 @@
 
 namespace dllm {
 
+constexpr int64_t MAX_HEAD_WIDTH = 128;  // what the attention of every backend is made for
+
 enum class NormKind { layer, rms };
 enum class PositionKind { learned, rotary };
 enum class Activation { gelu, silu, swiglu };  // gelu is the tanh form

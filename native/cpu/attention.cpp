@@ -1,4 +1,5 @@
 // Attention: one unit of work is a sequence and a key/value head, forward optionally some of its query tiles.
+#include "../attention_check.h"
 #include "backend.h"
 #include "check.h"
 #include "scratch.h"
@@ -11,38 +12,16 @@ namespace dllm {
 
 namespace {
 
-constexpr int64_t MAX_HEAD_WIDTH = 128;
 constexpr int64_t UNITS_PER_THREAD = 4;  // enough for the threads to finish together
 
 void check_shape(const OpCheck& check, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& log_sum_exp,
                  const AttentionShape& shape) {
-    const int64_t B = shape.batch, H = shape.heads, G = shape.kv_heads, D = shape.head_width;
-    if (D < 1 || D > MAX_HEAD_WIDTH) {
-        check.broken("head_width must be from 1 to " + std::to_string(MAX_HEAD_WIDTH) + ", got " + std::to_string(D));
-    }
-    check.that(G >= 1 && H % G == 0, "kv_heads must divide heads");
-    check.that(shape.query_offset >= 0 && shape.query_offset + shape.query_length <= shape.key_length,
-               "queries must lie inside the sequence");
-    check.that(shape.masks == 1 || shape.masks == B, "masks must be 1 or the batch size");
-    check.shape("q", q, B * shape.query_length, H * D);
-    check.shape("k", k, B * shape.key_length, G * D);
-    check.shape("v", v, B * shape.key_length, G * D);
-    check.shape("log_sum_exp", log_sum_exp, B * H, shape.query_length);
-    check.contiguous("log_sum_exp", log_sum_exp);
-    check.shape("tiles", shape.tiles, shape.masks * shape.query_tiles(), shape.key_tiles(), DType::i32);
-    check.contiguous("tiles", shape.tiles);
-    if (shape.bits) {
-        check.shape("bits", shape.bits, shape.bits.rows, 2 * TileMap::TILE, DType::i32);
-        check.contiguous("bits", shape.bits);
-    }
+    check_attention(check, q, k, v, log_sum_exp, shape);
     for (int64_t i = 0; i < shape.tiles.count(); i++) {
         const int32_t tile = shape.tiles.i32()[i];
         check.that(tile >= TileMap::OPEN && tile < shape.bits.rows, "a tile must be open, closed or a row of bits");
     }
-    if (shape.lengths) {
-        check.shape("lengths", shape.lengths, 1, B, DType::i32);
-        check.indices("lengths", shape.lengths, shape.key_length + 1);
-    }
+    if (shape.lengths) check.indices("lengths", shape.lengths, shape.key_length + 1);
 }
 
 AttentionUnit unit_of(int64_t b, int64_t g, const Tensor& q, const Tensor& k, const Tensor& v,

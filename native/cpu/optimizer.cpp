@@ -1,4 +1,5 @@
 // The global gradient norm, AdamW and the moving average of the weights.
+#include "../update_check.h"
 #include "backend.h"
 #include "check.h"
 #include "thread_pool.h"
@@ -12,11 +13,6 @@ namespace dllm {
 namespace {
 
 constexpr int64_t ELEMENTS_PER_UNIT = 1 << 15;
-
-void check_update(const OpCheck& check, const Tensor& stats, const Tensor& schedule) {
-    check.shape("stats", stats, 1, Stats::columns);
-    check.shape("schedule", schedule, 1, Schedule::columns);
-}
 
 bool all_finite(const Tensor& stats) {
     return std::all_of(stats.f32(), stats.f32() + stats.cols, [](float value) { return std::isfinite(value); });
@@ -40,14 +36,7 @@ void CpuBackend::global_norm(Tensor out, Tensor x) {
 
 void CpuBackend::adamw(Tensor weights, Tensor first_moment, Tensor second_moment, Tensor gradients, Tensor stats,
                        Tensor schedule, const AdamWConstants& constants) {
-    const OpCheck check("adamw");
-    const int64_t rows = weights.rows, cols = weights.cols;
-    check_update(check, stats, schedule);
-    for (const auto& [what, x] : {std::pair("weights", weights), std::pair("first_moment", first_moment),
-                                  std::pair("second_moment", second_moment), std::pair("gradients", gradients)}) {
-        check.shape(what, x, rows, cols);
-        check.contiguous(what, x);
-    }
+    check_adamw(OpCheck("adamw"), weights, first_moment, second_moment, gradients, stats, schedule);
     if (!all_finite(stats)) return;
     const float norm = stats.f32()[Stats::gradient_norm], clip = constants.gradient_clip;
     AdamWFactors factors{};

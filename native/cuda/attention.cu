@@ -1,4 +1,5 @@
 // Attention: checks, and the choice of a kernel by element type, head width and number of queries.
+#include "../attention_check.h"
 #include "attention_backward_keys.h"
 #include "attention_backward_queries.h"
 #include "attention_f32_backward.h"
@@ -16,33 +17,14 @@
 namespace dllm::cuda {
 namespace {
 
-constexpr int64_t MAX_HEAD_WIDTH = 128;
 constexpr int64_t MAX_STRIDE = std::numeric_limits<int32_t>::max() / MAP_TILE;  // offsets in a tile are 32-bit
 // Up to this width the registers have room for 32 queries in a warp, which halves the reads from shared memory.
 constexpr int MAX_WIDTH_OF_TWO_ROW_TILES = 64;
 
 void check_shape(const OpCheck& op, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& log_sum_exp,
                  const AttentionShape& shape, DType compute) {
-    const int64_t B = shape.batch, H = shape.heads, G = shape.kv_heads, D = shape.head_width;
-    if (D < 1 || D > MAX_HEAD_WIDTH) {
-        op.broken("head_width must be from 1 to " + std::to_string(MAX_HEAD_WIDTH) + ", got " + std::to_string(D));
-    }
-    op.that(G >= 1 && H % G == 0, "kv_heads must divide heads");
-    op.that(shape.query_offset >= 0 && shape.query_offset + shape.query_length <= shape.key_length,
-            "queries must lie inside the sequence");
-    op.that(shape.masks == 1 || shape.masks == B, "masks must be 1 or the batch size");
-    op.shape("q", q, B * shape.query_length, H * D, compute);
-    op.shape("k", k, B * shape.key_length, G * D, compute);
-    op.shape("v", v, B * shape.key_length, G * D, compute);
-    op.shape("log_sum_exp", log_sum_exp, B * H, shape.query_length);
-    op.contiguous("log_sum_exp", log_sum_exp);
-    op.shape("tiles", shape.tiles, shape.masks * shape.query_tiles(), shape.key_tiles(), DType::i32);
-    op.contiguous("tiles", shape.tiles);
-    if (shape.bits) {
-        op.shape("bits", shape.bits, shape.bits.rows, 2 * TileMap::TILE, DType::i32);
-        op.contiguous("bits", shape.bits);
-    }
-    op.optional_shape("lengths", shape.lengths, 1, B, DType::i32);
+    check_attention(op, q, k, v, log_sum_exp, shape, compute);
+    const int64_t B = shape.batch, H = shape.heads, D = shape.head_width;
     // Grids are lines of blocks, and positions within a sequence are 32-bit in the kernels.
     constexpr int64_t MOST = std::numeric_limits<int32_t>::max();
     op.that(B * H <= MOST / 16 / std::max<int64_t>(shape.key_tiles(), 1) && H * D <= MOST &&

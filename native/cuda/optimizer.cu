@@ -1,5 +1,6 @@
 // The global gradient norm, AdamW (Loshchilov & Hutter, 2019) and the moving average of the weights, on flat tensors:
 // groups of four elements where all are aligned to them, then single ones.
+#include "../update_check.h"
 #include "backend.h"
 #include "dispatch.h"
 #include "reduce.h"
@@ -101,11 +102,6 @@ __device__ inline bool all_finite(const float* stats) {
     return true;
 }
 
-void check_update(const OpCheck& op, const Tensor& stats, const Tensor& schedule) {
-    op.shape("stats", stats, 1, Stats::columns);
-    op.shape("schedule", schedule, 1, Schedule::columns);
-}
-
 // ---- AdamW
 
 template <int WIDTH, class T>
@@ -150,16 +146,6 @@ __global__ void __launch_bounds__(THREADS)
     });
 }
 
-void check_adamw(const OpCheck& op, const Tensor& weights, const Tensor& first_moment, const Tensor& second_moment,
-                 const Tensor& gradients, const Tensor& stats, const Tensor& schedule) {
-    check_update(op, stats, schedule);
-    for (const auto& [what, x] : {std::pair("weights", weights), std::pair("first_moment", first_moment),
-                                  std::pair("second_moment", second_moment), std::pair("gradients", gradients)}) {
-        op.shape(what, x, weights.rows, weights.cols);
-        op.contiguous(what, x);
-    }
-}
-
 // ---- the moving average
 
 __global__ void __launch_bounds__(THREADS)
@@ -183,7 +169,7 @@ void CudaBackend::global_norm(Tensor out, Tensor x) {
     op.shape("out", out, 1, 1);
     op.shape("x", x, x.rows, x.cols);
     op.contiguous("x", x);
-    constexpr size_t SUMS = NORM_THREADS / WARP * sizeof(double);
+    constexpr size_t SUMS = NORM_THREADS / WARP_SIZE * sizeof(double);
     const cudaStream_t stream = context_.stream();
     const int64_t blocks = std::min(ceil_div(x.count(), NORM_THREADS * GROUP), MOST_NORM_BLOCKS);
     auto* const partial = static_cast<double*>(scratch_.get(size_t(blocks) * sizeof(double)));
