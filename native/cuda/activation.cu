@@ -1,11 +1,10 @@
 // Activations: gelu in its tanh form, written as x sigmoid(2u); silu; swiglu.
 #include "backend.h"
 #include "dispatch.h"
+#include "exponential.h"
 
 namespace dllm::cuda {
 namespace {
-
-constexpr float LOG2_E = 1.44269504f;
 
 // 0 far below zero, 1 far above: the exponential of a large -x is infinity, and its reciprocal zero.
 __device__ inline float sigmoid(float x) { return fast_reciprocal(1.0f + fast_exp2(-LOG2_E * x)); }

@@ -4,6 +4,7 @@
 
 #include "../attention_mask.h"
 #include "dispatch.h"
+#include "exponential.h"
 
 #include <hardware.h>
 
@@ -11,7 +12,6 @@ namespace dllm::cuda {
 
 constexpr int MAP_TILE = int(TileMap::TILE);
 constexpr int ATTENTION_THREADS = 128;  // of a block: four warps
-constexpr float LOG2_E = 1.4426950408889634f, LN_2 = 0.6931471805599453f;
 
 struct AttentionTask {
     int query_length, key_length, query_offset;

@@ -17,7 +17,7 @@ constexpr int LIST_THREADS = 1024, MOST_COMMIT_THREADS = 1024;
 template <class Visit>
 __device__ inline void visit_block(const int32_t* tokens, const RequestPlan& request, int64_t begin_of_request,
                                    int32_t mask_token, const Visit& visit) {
-    for (int64_t t = request.begin; t < request.end; t += WARP) {
+    for (int64_t t = request.begin; t < request.end; t += WARP_SIZE) {
         const int64_t row = begin_of_request + t + lane_id();
         const bool masked = t + lane_id() < request.end && tokens[row] == mask_token;
         visit(row, masked, ballot(masked));
@@ -26,7 +26,7 @@ __device__ inline void visit_block(const int32_t* tokens, const RequestPlan& req
 
 // The running sum over the lanes of a warp, its own value included.
 __device__ inline int32_t running_sum(int32_t x) {
-    for (int lanes = 1; lanes < WARP; lanes *= 2) {
+    for (int lanes = 1; lanes < WARP_SIZE; lanes *= 2) {
         const int32_t other = shuffle(x, lane_id() < lanes ? lane_id() : lane_id() - lanes);
         if (lane_id() >= lanes) x += other;
     }
@@ -36,7 +36,7 @@ __device__ inline int32_t running_sum(int32_t x) {
 // rows (M), first (B + 1) of tokens (B, length). One block: counts, sums them up, then writes.
 __global__ void list_masked_rows(int32_t* rows, int32_t* first, const int32_t* tokens, const RequestPlan* plan,
                                  int64_t B, int64_t length, int64_t M, int32_t mask_token) {
-    constexpr int WARPS = LIST_THREADS / WARP;
+    constexpr int WARPS = LIST_THREADS / WARP_SIZE;
     for (int64_t b = warp_id(); b < B; b += WARPS) {
         int32_t count = 0;
         visit_block(tokens, plan[b], b * length, mask_token,
@@ -46,11 +46,11 @@ __global__ void list_masked_rows(int32_t* rows, int32_t* first, const int32_t* t
     sync_threads();
     if (warp_id() == 0) {
         int32_t before = 0;
-        for (int64_t base = 0; base < B; base += WARP) {
+        for (int64_t base = 0; base < B; base += WARP_SIZE) {
             const int64_t b = base + lane_id();
             const int32_t sum = before + running_sum(b < B ? first[b + 1] : 0);
             if (b < B) first[b + 1] = int32_t(sum < M ? sum : M);
-            before = shuffle(sum, WARP - 1);
+            before = shuffle(sum, WARP_SIZE - 1);
         }
         if (lane_id() == 0) first[0] = 0;
     }
@@ -151,7 +151,7 @@ void CudaBackend::commit_tokens(const Canvases& canvases, Tensor left, const Pre
                              first.i32(),
                              static_cast<const RequestPlan*>(plan.data)};
     const int64_t wanted = int64_t(std::bit_ceil(uint64_t(std::max<int64_t>(M, 1))));
-    const unsigned threads = unsigned(std::clamp<int64_t>(wanted, WARP, MOST_COMMIT_THREADS));
+    const unsigned threads = unsigned(std::clamp<int64_t>(wanted, WARP_SIZE, MOST_COMMIT_THREADS));
     check(
         launch(commit, dim3(unsigned(B)), dim3(threads), threads * sizeof(int32_t), context_.stream(), to, from, rule),
         "commit_tokens");

@@ -94,8 +94,14 @@ void StagingRing::upload(void* to, const void* host, size_t bytes, cudaStream_t 
 Context::Context(int device) : device_(device) {
     try {
         make_current(device);
-        check(cudaDeviceGetAttribute(&multiprocessors_, cudaDevAttrMultiProcessorCount, device),
-              "cudaDeviceGetAttribute");
+        const auto attribute = [&](cudaDeviceAttr which) {
+            int value = 0;
+            check(cudaDeviceGetAttribute(&value, which, device), "cudaDeviceGetAttribute");
+            return value;
+        };
+        multiprocessors_ = attribute(cudaDevAttrMultiProcessorCount);
+        shared_bytes_of_half_ = attribute(cudaDevAttrMaxSharedMemoryPerMultiprocessor) / 2 -
+                                attribute(cudaDevAttrReservedSharedMemoryPerBlock);
         check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate");
         check(cublasLtCreate(&cublas_), "cublasLtCreate");
         workspace_ = allocate(WORKSPACE_BYTES);

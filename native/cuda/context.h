@@ -56,6 +56,8 @@ public:
     cublasLtHandle_t cublas() const { return cublas_; }
     void* workspace() const { return workspace_; }
     int multiprocessors() const { return multiprocessors_; }
+    // Bytes of shared memory of a block that shares its multiprocessor with another one.
+    int shared_bytes_of_half() const { return shared_bytes_of_half_; }
 
     // Records what is enqueued on the stream instead of running it. Until it ends, what cannot be recorded throws.
     void begin_capture();
@@ -78,7 +80,7 @@ private:
     void close();
 
     int device_;
-    int multiprocessors_ = 0;
+    int multiprocessors_ = 0, shared_bytes_of_half_ = 0;
     bool captures_ = false;
     cudaStream_t stream_ = nullptr;
     cublasLtHandle_t cublas_ = nullptr;

@@ -83,18 +83,6 @@ __global__ void __launch_bounds__(SUM_THREADS) add_losses(float* loss, const flo
     if (threadIdx.x == 0) *loss += float(sum);
 }
 
-// Of a block that shares its multiprocessor with another one, so that one reads while the other writes.
-int64_t shared_bytes_of_half() {
-    const auto attribute = [](cudaDeviceAttr which) {
-        int device = 0, value = 0;
-        check(cudaGetDevice(&device), "cudaGetDevice");
-        check(cudaDeviceGetAttribute(&value, which, device), "cudaDeviceGetAttribute");
-        return int64_t(value);
-    };
-    return attribute(cudaDevAttrMaxSharedMemoryPerMultiprocessor) / 2 -
-           attribute(cudaDevAttrReservedSharedMemoryPerBlock);
-}
-
 }  // namespace
 
 void CudaBackend::cross_entropy(Tensor loss, Tensor logits, Tensor targets, Tensor weights) {
@@ -109,8 +97,9 @@ void CudaBackend::cross_entropy(Tensor loss, Tensor logits, Tensor targets, Tens
     const cudaStream_t stream = context_.stream();
     auto* const losses = static_cast<float*>(scratch_.get(size_t(M) * sizeof(float)));
     const dim3 block = row_block(logits), grid = row_grid(logits, block);
-    constexpr int64_t PARTIALS = MOST_ROW_THREADS / WARP * sizeof(SoftmaxSum), PACK_BYTES = sizeof(uint4);
-    const int64_t room = (shared_bytes_of_half() - PARTIALS) / (block.y * PACK_BYTES);
+    constexpr int64_t PARTIALS = MOST_ROW_THREADS / WARP_SIZE * sizeof(SoftmaxSum), PACK_BYTES = sizeof(uint4);
+    // Two blocks on a multiprocessor, so that one reads while the other writes.
+    const int64_t room = (context_.shared_bytes_of_half() - PARTIALS) / (block.y * PACK_BYTES);
     const int64_t kept = std::min(packs_of(logits), room);
     dispatch(compute_, [&](auto element) {
         using T = decltype(element);
@@ -118,7 +107,7 @@ void CudaBackend::cross_entropy(Tensor loss, Tensor logits, Tensor targets, Tens
                      rows_of<T>(logits), targets.i32(), weights.f32(), M, V, kept),
               "cross_entropy_rows");
     });
-    check(launch(add_losses, dim3(1), dim3(SUM_THREADS), SUM_THREADS / WARP * sizeof(double), stream, loss.f32(),
+    check(launch(add_losses, dim3(1), dim3(SUM_THREADS), SUM_THREADS / WARP_SIZE * sizeof(double), stream, loss.f32(),
                  losses, M),
           "add_losses");
 }

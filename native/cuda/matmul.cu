@@ -1,7 +1,7 @@
 // Matrix products (cuBLASLt), and the bias gradient: column sums in one fixed order.
 #include "backend.h"
 #include "dispatch.h"
-#include "reduce.h"
+#include "partial_sums.h"
 #include "stopwatch.h"
 
 #include <optional>
@@ -10,14 +10,14 @@ namespace dllm::cuda {
 namespace {
 
 // A block sums 32 columns of one range of rows: its 8 warps take every eighth row each.
-constexpr int SUM_COLUMNS = WARP, SUM_WARPS = 8;
+constexpr int SUM_COLUMNS = WARP_SIZE, SUM_WARPS = 8;
 constexpr int64_t ROWS_PER_RANGE = 256;
 
 // partial (ranges, columns) = sums over each range of rows of x
 template <class T>
 __global__ void column_partials(float* partial, Rows<const T> x, int64_t rows, int64_t columns) {
     float* sums = shared_memory<float>();  // (SUM_WARPS, SUM_COLUMNS)
-    const int lane = int(threadIdx.x) % WARP, warp = int(threadIdx.x) / WARP;
+    const int lane = int(threadIdx.x) % WARP_SIZE, warp = int(threadIdx.x) / WARP_SIZE;
     const int64_t column = int64_t(blockIdx.x) * SUM_COLUMNS + lane;
     const int64_t first = int64_t(blockIdx.y) * ROWS_PER_RANGE;
     const int64_t end = first + ROWS_PER_RANGE < rows ? first + ROWS_PER_RANGE : rows;
@@ -32,33 +32,17 @@ __global__ void column_partials(float* partial, Rows<const T> x, int64_t rows, i
     partial[int64_t(blockIdx.y) * columns + column] = total;
 }
 
-// out (columns) += the rows of partial, in their order
-__global__ void add_partials(float* out, const float* partial, int64_t ranges, int64_t columns) {
-    const int64_t column = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
-    if (column >= columns) return;
-    float sum = 0;
-    for (int64_t range = 0; range < ranges; range++) sum += partial[range * columns + column];
-    out[column] += sum;
-}
-
-void add_rows(Tensor out, const float* partial, int64_t rows, cudaStream_t stream) {
-    constexpr int THREADS = 128;
-    check(launch(add_partials, dim3(blocks_for(out.cols, THREADS)), dim3(THREADS), 0, stream, out.f32(), partial, rows,
-                 out.cols),
-          "add_partials");
-}
-
 void add_column_sums(Tensor out, Tensor x, Scratch& scratch, cudaStream_t stream) {
     const int64_t ranges = ceil_div(x.rows, ROWS_PER_RANGE);
     auto* partial = static_cast<float*>(scratch.get(size_t(ranges * x.cols) * sizeof(float)));
     const dim3 grid(blocks_for(x.cols, SUM_COLUMNS), unsigned(ranges));
     dispatch(x.dtype, [&](auto element) {
         using T = decltype(element);
-        check(launch(column_partials<T>, grid, dim3(SUM_WARPS * WARP), SUM_WARPS * SUM_COLUMNS * sizeof(float), stream,
-                     partial, rows_of<const T>(x), x.rows, x.cols),
+        check(launch(column_partials<T>, grid, dim3(SUM_WARPS * WARP_SIZE), SUM_WARPS * SUM_COLUMNS * sizeof(float),
+                     stream, partial, rows_of<const T>(x), x.rows, x.cols),
               "column_partials");
     });
-    add_rows(out, partial, ranges, stream);
+    add_partial_sums(out.f32(), nullptr, partial, ranges, x.cols, x.cols, stream);
 }
 
 void check_shapes(const OpCheck& op, const Tensor& out, const Tensor& x, const Tensor& weight, WeightLayout layout,
@@ -113,7 +97,7 @@ void CudaBackend::matmul_backward_weight(Tensor dweight, Tensor dbias, Tensor x,
         if (fused) {
             const MatmulProduct both = with_sums(to_weight);
             plans_.run(both);
-            add_rows(to_bias, both.sums.f32(), 1, context_.stream());
+            add_partial_sums(to_bias.f32(), nullptr, both.sums.f32(), 1, dout.cols, dout.cols, context_.stream());
         } else {
             plans_.run(product(to_weight));
             add_column_sums(to_bias, dout, scratch_, context_.stream());

@@ -27,17 +27,17 @@ constexpr int HELD = 4;
 
 // threadIdx.x numbers the threads of a row, threadIdx.y the block's rows.
 dim3 row_threads(int64_t columns, int width, unsigned threads) {
-    unsigned per_row = WARP;
+    unsigned per_row = WARP_SIZE;
     while (per_row < MAX_ROW_THREADS && int64_t(per_row) * width * HELD < columns) per_row *= 2;
     return dim3(per_row, std::max(1u, threads / per_row));
 }
 
-constexpr size_t SHARED_BYTES = FORWARD_THREADS / WARP * sizeof(float);  // a float for each warp
+constexpr size_t SHARED_BYTES = FORWARD_THREADS / WARP_SIZE * sizeof(float);  // a float for each warp
 
 // Every thread of the row gets the sum. All threads of the block make the call.
 __device__ inline float row_sum(float x) {
-    if (blockDim.x == WARP) return warp_sum(x);
-    return block_sum(x, shared_memory<float>() + threadIdx.y * (blockDim.x / WARP));
+    if (blockDim.x == WARP_SIZE) return warp_sum(x);
+    return block_sum(x, shared_memory<float>() + threadIdx.y * (blockDim.x / WARP_SIZE));
 }
 
 // body(group, column) for each of the thread's groups of columns; those from HELD on are not kept.

@@ -199,7 +199,7 @@ template <class T, class Score>
 __global__ void __launch_bounds__(MOST_ROW_THREADS, 2)
     predict_rows(int32_t* tokens, float* confidence, float* scores, Rows<const T> logits, const int32_t* row_indices,
                  const RequestPlan* plan, int64_t length, int64_t rows, int64_t columns, Choice choice) {
-    constexpr int WARPS = MOST_ROW_THREADS / WARP;
+    constexpr int WARPS = MOST_ROW_THREADS / WARP_SIZE;
     auto* const partial_scores = shared_memory<Score>();                                  // (warps)
     auto* const partial_winners = reinterpret_cast<Winner*>(partial_scores + WARPS);      // (warps)
     auto* const partial_ahead = reinterpret_cast<TokensAhead*>(partial_winners + WARPS);  // (warps)
@@ -238,7 +238,7 @@ template <class T, class Score>
 void predict(const Predictions& out, Tensor logits, Tensor plan, int64_t length, const Choice& choice,
              cudaStream_t stream) {
     const dim3 block = row_block(logits);
-    constexpr size_t PARTIALS = MOST_ROW_THREADS / WARP * (sizeof(Score) + sizeof(Winner) + sizeof(TokensAhead));
+    constexpr size_t PARTIALS = MOST_ROW_THREADS / WARP_SIZE * (sizeof(Score) + sizeof(Winner) + sizeof(TokensAhead));
     check(launch(predict_rows<T, Score>, row_grid(logits, block), block, PARTIALS, stream, out.tokens.i32(),
                  out.confidence.f32(), out.score.f32(), rows_of<const T>(logits), out.rows.i32(),
                  static_cast<const RequestPlan*>(plan.data), length, logits.rows, logits.cols, choice),

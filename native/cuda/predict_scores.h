@@ -30,15 +30,7 @@ struct ConfidenceScore {
     __device__ float result(float probability, const RequestDraw&) const { return probability; }
 };
 
-struct RandomScore {
-    SoftmaxSum softmax;
-
-    template <int N>
-    __device__ void add(const float (&x)[N]) {
-        softmax.add(x);
-    }
-    __device__ void merge(const RandomScore& other) { softmax.merge(other.softmax); }
-    __device__ RandomScore exchange(int lanes) const { return {softmax.exchange(lanes)}; }
+struct RandomScore : ConfidenceScore {
     __device__ float result(float, const RequestDraw& draw) const {
         return random_score(draw.key, draw.step, draw.position);
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "dispatch.h"
+#include "exponential.h"
 #include "reduce.h"
 
 #include <algorithm>
@@ -19,9 +20,9 @@ inline int64_t packs_of(const Tensor& x) { return ceil_div(x.cols * dtype_bytes(
 // By the row's width alone, so that its sums do not depend on the number of rows.
 inline dim3 row_block(const Tensor& x) {
     constexpr int64_t PACKS_PER_THREAD = 4, ROWS_OF_A_WARP = 8;
-    const int64_t warps = ceil_div(packs_of(x), PACKS_PER_THREAD * WARP);
-    if (warps <= 1) return dim3(WARP, ROWS_OF_A_WARP);
-    return dim3(unsigned(std::min<int64_t>(warps * WARP, MOST_ROW_THREADS)));
+    const int64_t warps = ceil_div(packs_of(x), PACKS_PER_THREAD * WARP_SIZE);
+    if (warps <= 1) return dim3(WARP_SIZE, ROWS_OF_A_WARP);
+    return dim3(unsigned(std::min<int64_t>(warps * WARP_SIZE, MOST_ROW_THREADS)));
 }
 
 inline dim3 row_grid(const Tensor& x, dim3 block) { return dim3(blocks_for(x.rows, block.y)); }
@@ -29,7 +30,7 @@ inline dim3 row_grid(const Tensor& x, dim3 block) { return dim3(blocks_for(x.row
 // State has a default that changes nothing, merge(other), and exchange(lanes): the state of lane `lane_id() ^ lanes`.
 template <class State>
 __device__ inline State merge_warp(State state) {
-    for (int lanes = WARP / 2; lanes > 0; lanes /= 2) state.merge(state.exchange(lanes));
+    for (int lanes = WARP_SIZE / 2; lanes > 0; lanes /= 2) state.merge(state.exchange(lanes));
     return state;
 }
 
@@ -38,11 +39,12 @@ __device__ inline State merge_warp(State state) {
 template <class State>
 __device__ inline State merge_row(State state, State* partial) {
     state = merge_warp(state);
-    if (blockDim.x == WARP) {
+    if (blockDim.x == WARP_SIZE) {
         sync_warp();
         return state;
     }
-    const int lane = int(threadIdx.x) % WARP, warp = int(threadIdx.x) / WARP, warps = int(blockDim.x) / WARP;
+    const int lane = int(threadIdx.x) % WARP_SIZE, warp = int(threadIdx.x) / WARP_SIZE,
+              warps = int(blockDim.x) / WARP_SIZE;
     if (lane == 0) partial[warp] = state;
     sync_threads();
     return merge_warp(lane < warps ? partial[lane] : State());
@@ -97,8 +99,6 @@ __device__ inline void unpack(float (&values)[PACK<T>], const uint4& pack) {
 }
 
 // ---- the sum
-
-constexpr float LOG2_E = 1.44269504f;
 
 struct SoftmaxSum {
     float largest = -std::numeric_limits<float>::max();  // finite, so that minus infinities have e^-infinity, not NaN
