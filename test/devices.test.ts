@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import {fileURLToPath} from 'node:url';
 import test, {type ExecutionContext} from 'ava';
-import {Model} from '../lib/index.js';
+import {type DeviceInfo, Model} from '../lib/index.js';
 import {packageRoot, parseLines, runCli, tinyFlags} from './support/cli.js';
 import {
 	buildId,
@@ -17,14 +17,7 @@ import {
 import {rejects} from './support/expect.js';
 
 type Report = {
-	readonly devices: readonly {
-		readonly device: string;
-		readonly name: string;
-		readonly usable: boolean;
-		readonly reason: string | null;
-		readonly memory: number | null;
-		readonly details: Readonly<Record<string, string | number>>;
-	}[];
+	readonly devices: readonly DeviceInfo[];
 	readonly auto: Readonly<Record<string, string>>;
 	readonly refusals: Readonly<Record<string, {readonly name: string; readonly code: string; readonly message: string}>>;
 };

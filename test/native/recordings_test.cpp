@@ -191,6 +191,7 @@ TEST(cuda_graphs_can_be_switched_off) {
 // ---- training
 
 TEST(emulated_replayed_steps_have_the_bits_of_steps_run_op_by_op) {
+    const EnvironmentSetting untimed("DLLM_CUDA_TUNE", "off");  // both runs must choose the same products
     const Accounts accounts;
     const auto make = [](DType dtype) { return std::make_unique<CudaBackend>(0, dtype); };
     check_replays(make, DType::f32, Naming::gpt2);

@@ -5,9 +5,9 @@
 
 #include "../../../native/cuda/failed_devices.h"
 #include "emulated.h"
+#include "environment_setting.h"
 #include "test.h"
 
-#include <cstdlib>
 #include <source_location>
 #include <string>
 #include <string_view>
@@ -28,14 +28,8 @@ inline void check_error(cudaError_t error, cudaError_t expected,
 // The device as at first; and again when the test ends. Meanwhile backends time nothing: what is fastest here says
 // nothing, and differs from run to run.
 struct FreshDevice {
-    FreshDevice() {
-        renew();
-        setenv("DLLM_CUDA_TUNE", "off", 1);
-    }
-    ~FreshDevice() {
-        unsetenv("DLLM_CUDA_TUNE");
-        renew();
-    }
+    FreshDevice() { renew(); }
+    ~FreshDevice() { renew(); }
     // As in a new process.
     static void renew() {
         reset();
@@ -43,6 +37,9 @@ struct FreshDevice {
     }
     FreshDevice(const FreshDevice&) = delete;
     FreshDevice& operator=(const FreshDevice&) = delete;
+
+private:
+    EnvironmentSetting untimed_{"DLLM_CUDA_TUNE", "off"};
 };
 
 // An array in device memory; NaN (all bits set) until it is filled.

@@ -13,7 +13,7 @@ using namespace emulated;
 
 void check_products(DType compute, const char* epilogues) {
     const FreshDevice fresh;
-    const Variable use("DLLM_CUDA_EPILOGUES", epilogues), tune("DLLM_CUDA_TUNE", "off");
+    const EnvironmentSetting use("DLLM_CUDA_EPILOGUES", epilogues), tune("DLLM_CUDA_TUNE", "off");
     CudaBackend backend(0, compute);
     std::string all;
     for (const test::OpCase& op_case : test::op_cases())
@@ -91,7 +91,7 @@ private:
 
 TEST(epilogues_are_used_where_they_are_faster) {
     const FreshDevice fresh;
-    const Variable tune("DLLM_CUDA_TUNE", "on");
+    const EnvironmentSetting tune("DLLM_CUDA_TUNE", "on");
     slow_kernels(1000);
     Layer layer;
     layer.all();
@@ -111,7 +111,7 @@ TEST(epilogues_are_used_where_they_are_faster) {
 
 TEST(epilogues_are_chosen_as_they_were_saved) {
     const FreshDevice fresh;
-    const Variable tune("DLLM_CUDA_TUNE", "on");
+    const EnvironmentSetting tune("DLLM_CUDA_TUNE", "on");
     for (const bool fused : {false, true}) {
         reset();
         (fused ? slow_kernels : slow_epilogues)(1000);
@@ -129,7 +129,7 @@ TEST(epilogues_are_chosen_as_they_were_saved) {
 
 TEST(epilogues_that_were_saved_have_their_algorithm) {
     const FreshDevice fresh;
-    const Variable tune("DLLM_CUDA_TUNE", "on");
+    const EnvironmentSetting tune("DLLM_CUDA_TUNE", "on");
     slow_kernels(1000);
     Layer layer;
     layer.forward();
@@ -148,7 +148,7 @@ TEST(epilogues_are_switched_by_the_environment) {
     const FreshDevice fresh;
     slow_epilogues(1000);
     {
-        const Variable use("DLLM_CUDA_EPILOGUES", "on");
+        const EnvironmentSetting use("DLLM_CUDA_EPILOGUES", "on");
         Layer layer;
         layer.all();
         check_equal(layer.fusions("fusion 1"), 3, "epilogues");
@@ -160,22 +160,22 @@ TEST(epilogues_are_switched_by_the_environment) {
     slow_kernels(1000);
     for (const char* name :
          {"DLLM_CUDA_EPILOGUES", "DLLM_CUDA_TUNE"}) {  // without trials nothing is known to be faster
-        const Variable use(name, "off");
+        const EnvironmentSetting use(name, "off");
         Layer layer;
         layer.all();
         check_equal(layer.fusions("fusion 1"), 0, "epilogues");
     }
-    const Variable epilogues("DLLM_CUDA_EPILOGUES", "yes");
+    const EnvironmentSetting epilogues("DLLM_CUDA_EPILOGUES", "yes");
     check_throws([] { CudaBackend backend(0, DType::f32); }, ErrorCode::config,
                  "DLLM_CUDA_EPILOGUES must be one of off, on, measured, got \"yes\"");
-    const Variable tune("DLLM_CUDA_TUNE", "always");
+    const EnvironmentSetting tune("DLLM_CUDA_TUNE", "always");
     check_throws([] { CudaBackend backend(0, DType::f32); }, ErrorCode::config,
                  "DLLM_CUDA_TUNE must be one of off, on, got \"always\"");
 }
 
 TEST(epilogues_without_memory_for_trials_are_not_used) {
     const FreshDevice fresh;
-    const Variable tune("DLLM_CUDA_TUNE", "on");
+    const EnvironmentSetting tune("DLLM_CUDA_TUNE", "on");
     slow_kernels(1000);
     Layer layer;
     layer.forward();                         // chooses by measuring

@@ -1,27 +1,15 @@
-// What the tests of matrix products on the emulated GPU share: operands in its memory, the answer, the environment.
+// What the tests of matrix products on the emulated GPU share: operands in its memory, the answer.
 #pragma once
 
 #include "../../../native/cuda/matmul_product.h"
 #include "cublaslt_fixture.h"
+#include "environment_setting.h"
 
-#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <string_view>
 
 namespace dllm::emulated {
-
-// An environment variable for as long as this lives.
-class Variable {
-public:
-    Variable(const char* name, const char* value) : name_(name) { setenv(name, value, 1); }
-    ~Variable() { unsetenv(name_); }
-    Variable(const Variable&) = delete;
-    Variable& operator=(const Variable&) = delete;
-
-private:
-    const char* name_;
-};
 
 // Lines that begin so.
 inline int count_lines(std::string_view text, std::string_view beginning) {
