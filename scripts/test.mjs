@@ -69,7 +69,7 @@ function conclude(title, ending, counts, seconds) {
 async function runNative(program, title, env, filters) {
 	const start = performance.now();
 	let counts;
-	const ending = await run(program, filters, {
+	const ending = await run(program, ['--processes', String(jobs), ...filters], {
 		env: {UBSAN_OPTIONS: 'print_stacktrace=1', ...env},
 		minutes: 20,
 		onLine(line) {

@@ -1,45 +1,19 @@
 // Runs the native tests: all, or those whose name contains one of the arguments, and nothing that follows a --without.
 // The last line printed is the count.
 #include <algorithm>
-#include <chrono>
+#include <charconv>
 #include <cstdio>
-#include <exception>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "cpu/kernels.h"
-#include "test.h"
+#include "run_tests.h"
 
 using namespace dllm;
 
 namespace {
-
-enum class Outcome { passed, failed, skipped };
-
-// Prints the name first, so that the last line of a crashed run says which test it was.
-Outcome run(const test::Case& entry) {
-    std::printf("%s ", entry.name);
-    std::fflush(stdout);
-    const auto start = std::chrono::steady_clock::now();
-    try {
-        entry.run();
-        const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-        std::printf("ok (%.2f s)\n", seconds.count());
-        return Outcome::passed;
-    } catch (const test::Skipped& skipped) {
-        std::printf("SKIPPED: %s\n", skipped.reason.c_str());
-        return Outcome::skipped;
-    } catch (const test::Failure& failure) {
-        std::printf("FAILED\n    %s:%u: %s\n", failure.where.file_name(), unsigned(failure.where.line()),
-                    failure.message.c_str());
-    } catch (const std::exception& error) {
-        std::printf("FAILED\n    threw: %s\n", error.what());
-    } catch (...) {
-        std::printf("FAILED\n    threw something that is not a std::exception\n");
-    }
-    return Outcome::failed;
-}
 
 struct Selection {
     std::vector<std::string_view> parts;  // of names; none: every name
@@ -52,28 +26,33 @@ struct Selection {
     }
 };
 
-int run_all(const Selection& selection) {
-    int passed = 0, failed = 0, skipped = 0;
-    for (const test::Case& entry : test::cases()) {
-        if (!selection.has(entry.name)) continue;
-        switch (run(entry)) {
-            case Outcome::passed: passed++; break;
-            case Outcome::failed: failed++; break;
-            case Outcome::skipped: skipped++; break;
-        }
-    }
-    const bool none = passed + failed + skipped == 0;
-    if (none) std::printf("no test matches\n");
-    std::printf("%d passed, %d failed", passed, failed);
-    if (skipped > 0) std::printf(", %d skipped", skipped);
+int run_all(const Selection& selection, int processes) {
+    std::vector<test::Case> chosen;
+    std::copy_if(test::cases().begin(), test::cases().end(), std::back_inserter(chosen),
+                 [&](const test::Case& entry) { return selection.has(entry.name); });
+    if (chosen.empty()) std::printf("no test matches\n");
+    const test::Counts counts =
+        processes > 1 ? test::run_in_processes(chosen, processes) : test::run_in_this_process(chosen);
+    std::printf("%d passed, %d failed", counts.passed, counts.failed);
+    if (counts.skipped > 0) std::printf(", %d skipped", counts.skipped);
     std::printf("\n");
-    return failed > 0 || none ? 1 : 0;
+    return counts.failed > 0 || chosen.empty() ? 1 : 0;
+}
+
+// The number that a text is, where it is one of processes that can run; else 0.
+int parse_processes(std::string_view text) {
+    int value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return error == std::errc() && end == text.data() + text.size() && value >= 1 && value <= test::MOST_PROCESSES
+               ? value
+               : 0;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
     Selection selection;
+    int processes = 1;
     for (int i = 1; i < argc; i++) {
         const std::string_view argument = argv[i];
         if (argument == "--list") {
@@ -88,12 +67,17 @@ int main(int argc, char** argv) {
             selection.without.push_back(argv[++i]);
             continue;
         }
+        if (argument == "--processes" && i + 1 < argc && parse_processes(argv[i + 1]) > 0) {
+            processes = parse_processes(argv[++i]);
+            continue;
+        }
         if (argument.starts_with("-")) {
             std::fprintf(stderr,
-                         "usage: dllm_tests [--list | --paths | [--without PART ...] part of a test's name ...]\n");
+                         "usage: dllm_tests [--list | --paths | [--processes N] [--without PART ...] PART ...]\n"
+                         "    PART is a part of a test's name\n");
             return 2;
         }
         selection.parts.push_back(argument);
     }
-    return run_all(selection);
+    return run_all(selection, processes);
 }
