@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <initializer_list>
 #include <limits>
 #include <string>
 #include <type_traits>
@@ -18,7 +19,7 @@ namespace dllm::cuda {
 namespace {
 
 constexpr int64_t MAX_STRIDE = std::numeric_limits<int32_t>::max() / MAP_TILE;  // offsets in a tile are 32-bit
-// Up to this width the registers have room for 32 queries in a warp, which halves the reads from shared memory.
+// Up to this width the registers have room for 32 queries in a warp.
 constexpr int MAX_WIDTH_OF_TWO_ROW_TILES = 64;
 
 void check_shape(const OpCheck& op, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& log_sum_exp,
@@ -33,8 +34,10 @@ void check_shape(const OpCheck& op, const Tensor& q, const Tensor& k, const Tens
     op.that(std::max({q.stride, k.stride, v.stride}) <= MAX_STRIDE, "rows are too far apart");
 }
 
-AttentionTask task_of(const AttentionShape& shape, bool packs) {
+// heads: the tensors whose rows are heads side by side
+AttentionTask task_of(const AttentionShape& shape, std::initializer_list<Tensor> heads) {
     const bool shared_map = shape.masks == 1;
+    const bool packs = in_packs(heads) && shape.head_width % (16 / dtype_bytes(heads.begin()->dtype)) == 0;
     return {int(shape.query_length),
             int(shape.key_length),
             int(shape.query_offset),
@@ -68,11 +71,14 @@ void dispatch_width(int64_t width, const Call& call) {
     }
 }
 
-// call(row_tiles): how many times 16 queries a warp takes. A row's bits do not depend on it.
+// call(row_tiles): how many times 16 queries a warp takes: twice where that leaves blocks enough for so many
+// multiprocessors, since it halves the reads from shared memory. A row's bits do not depend on it.
 template <int WIDTH, class Call>
-void dispatch_row_tiles(const AttentionTask& task, const Call& call) {
+void dispatch_row_tiles(const AttentionTask& task, int64_t heads, int multiprocessors, const Call& call) {
     if constexpr (WIDTH <= MAX_WIDTH_OF_TWO_ROW_TILES) {
-        if (task.query_length > MAP_TILE) {
+        constexpr int64_t BLOCKS = RESIDENT_BLOCKS<WIDTH, 2>;  // of each
+        const bool fills = heads * ceil_div(task.query_length, 2 * MAP_TILE) >= BLOCKS * multiprocessors;
+        if (task.query_length > MAP_TILE && fills) {
             call(std::integral_constant<int, 2>{});
             return;
         }
@@ -112,8 +118,7 @@ void CudaBackend::attention_forward(Tensor out, Tensor log_sum_exp, Tensor q, Te
     const OpCheck op("attention_forward");
     check_shape(op, q, k, v, log_sum_exp, shape, compute_);
     op.shape("out", out, q.rows, q.cols, compute_);
-    const bool packs = in_packs({out, q, k, v}) && shape.head_width % (16 / dtype_bytes(compute_)) == 0;
-    const AttentionTask task = task_of(shape, packs);
+    const AttentionTask task = task_of(shape, {out, q, k, v});
     const int64_t heads = shape.batch * shape.heads;
     const cudaStream_t stream = context_.stream();
     dispatch_width(shape.head_width, [&](auto width) {
@@ -124,7 +129,7 @@ void CudaBackend::attention_forward(Tensor out, Tensor log_sum_exp, Tensor q, Te
                           rows_of<const float>(q), rows_of<const float>(k), rows_of<const float>(v), task);
             return;
         }
-        dispatch_row_tiles<WIDTH>(task, [&](auto row_tiles) {
+        dispatch_row_tiles<WIDTH>(task, heads, context_.multiprocessors(), [&](auto row_tiles) {
             constexpr int ROW_TILES = decltype(row_tiles)::value;
             launch_blocks("attention_forward", attention_forward_kernel<WIDTH, ROW_TILES>, heads, task.query_length,
                           ROW_TILES * MAP_TILE, STAGES_BYTES<WIDTH>, stream, rows_of<bfloat16>(out), log_sum_exp.f32(),
@@ -143,9 +148,7 @@ void CudaBackend::attention_backward(Tensor dq, Tensor dk, Tensor dv, Tensor dou
     op.shape("dout", dout, q.rows, q.cols, compute_);
     op.that(dout.stride <= MAX_STRIDE, "rows are too far apart");
     op.shape("out", out, q.rows, q.cols, compute_);
-    const bool packs =
-        in_packs({dq, dk, dv, dout, q, k, v, out}) && shape.head_width % (16 / dtype_bytes(compute_)) == 0;
-    const AttentionTask task = task_of(shape, packs);
+    const AttentionTask task = task_of(shape, {dq, dk, dv, dout, q, k, v, out});
     const int64_t heads = shape.batch * shape.heads, key_heads = shape.batch * shape.kv_heads;
     const cudaStream_t stream = context_.stream();
     auto* statistics =
@@ -169,7 +172,7 @@ void CudaBackend::attention_backward(Tensor dq, Tensor dk, Tensor dv, Tensor dou
                 launch_blocks("attention_backward_keys", attention_backward_keys_kernel<WIDTH>, key_heads,
                               task.key_length, MAP_TILE, BACKWARD_KEYS_BYTES<WIDTH>, stream, rows_dk, rows_dv,
                               rows_dout, rows_q, rows_k, rows_v, statistics, task);
-                dispatch_row_tiles<WIDTH>(task, [&](auto row_tiles) {
+                dispatch_row_tiles<WIDTH>(task, heads, context_.multiprocessors(), [&](auto row_tiles) {
                     constexpr int ROW_TILES = decltype(row_tiles)::value;
                     launch_blocks("attention_backward_queries", attention_backward_queries_kernel<WIDTH, ROW_TILES>,
                                   heads, task.query_length, ROW_TILES * MAP_TILE, STAGES_BYTES<WIDTH>, stream, rows_dq,

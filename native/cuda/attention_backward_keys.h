@@ -78,10 +78,10 @@ __global__ void __launch_bounds__(ATTENTION_THREADS, (RESIDENT_BLOCKS<WIDTH, 1>)
     clear<1, WIDTH / 8>(key_sums);
     clear<1, WIDTH / 8>(value_sums);
     for (int stage = 0; !tiles.end(); stage = 1 - stage) {
+        const int kind = tiles.kind();  // read beside the copies
+        tiles.advance();
         cp_async_wait<0>();
         sync_threads();  // this stage is here, and nobody reads the other any more
-        const int kind = tiles.kind();
-        tiles.advance();
         if (!tiles.end()) load_stage(1 - stage, tiles);
         cp_async_commit();
 #pragma unroll 1

@@ -29,25 +29,17 @@ __global__ void __launch_bounds__(ATTENTION_THREADS, (RESIDENT_BLOCKS<WIDTH, ROW
     attention_backward_queries_kernel(Rows<bfloat16> dq, Rows<const bfloat16> dout, Rows<const bfloat16> q,
                                       Rows<const bfloat16> k, Rows<const bfloat16> v, const float2* statistics,
                                       AttentionTask task) {
-    constexpr int QUERIES = MAP_TILE * ROW_TILES, WARP_ROWS = 16 * ROW_TILES, TILE = TILE_ELEMENTS<WIDTH>;
+    constexpr int QUERIES = MAP_TILE * ROW_TILES, WARP_ROWS = 16 * ROW_TILES;
     constexpr int KEYS = ROW_TILES == 1 && WIDTH <= 64 ? 32 : 16;  // at a time: as many as the registers allow
     auto* shared = shared_memory<bfloat16>();                      // two stages of keys and values
     const RowBlock block = query_block(task, QUERIES);
     const KeyTiles tiles(task, block);
     const int64_t first_query = int64_t(block.b) * task.query_length + block.first;
-    const int64_t first_key = int64_t(block.b) * task.key_length;
-    const unsigned width = unsigned(task.width), column = block.head * width;
-    const unsigned key_column = block.head / unsigned(task.group) * width;
-    const auto load_stage = [&](int stage, int tile) {
-        bfloat16* at = shared + stage * 2 * TILE;
-        const int64_t row = first_key + tile * MAP_TILE;
-        const int rows = block.sequence.keys - tile * MAP_TILE;
-        load_tile<WIDTH, MAP_TILE>(at, rows_at(k, row, key_column), rows, task);
-        load_tile<WIDTH, MAP_TILE>(at + TILE, rows_at(v, row, key_column), rows, task);
-    };
+    const unsigned column = block.head * unsigned(task.width);
+    const KeyStages<WIDTH> stages(shared, k, v, block, task);
 
     // Queries and their gradients pass through the stages.
-    bfloat16* gradients = shared + ROW_TILES * TILE;
+    bfloat16* gradients = shared + ROW_TILES * TILE_ELEMENTS<WIDTH>;
     load_tile<WIDTH, QUERIES>(shared, rows_at(q, first_query, column), block.inside, task);
     load_tile<WIDTH, QUERIES>(gradients, rows_at(dout, first_query, column), block.inside, task);
     cp_async_commit();
@@ -73,26 +65,27 @@ __global__ void __launch_bounds__(ATTENTION_THREADS, (RESIDENT_BLOCKS<WIDTH, ROW
     SumFragments<ROW_TILES, WIDTH / 8> sums;
     clear<ROW_TILES, WIDTH / 8>(sums);
     int tile = tiles.next(0), stage = 0;
-    if (tile < tiles.count) load_stage(0, tile);
+    if (tile < tiles.count) stages.load(0, tile);
     cp_async_commit();
     while (tile < tiles.count) {
+        const int kind = tiles.kind(map_row, tile), next = tiles.next(tile + 1);  // read beside the copies
         cp_async_wait<0>();
         sync_threads();  // this stage is here, and nobody reads the other any more
-        const int kind = tiles.kind(map_row, tile), next = tiles.next(tile + 1);
-        if (next < tiles.count) load_stage(1 - stage, next);
+        if (next < tiles.count) stages.load(1 - stage, next);
         cp_async_commit();
         const int count = block.sequence.keys - tile * MAP_TILE;
         const bool masked = kind != TileMap::OPEN || count < MAP_TILE;
 #pragma unroll 1
         for (int first = 0; first < MAP_TILE && kind != TileMap::CLOSED; first += KEYS) {
-            const bfloat16* keys = shared + stage * 2 * TILE + first * TILE_STRIDE<WIDTH>;
+            const bfloat16* keys = stages.keys_of(stage) + first * TILE_STRIDE<WIDTH>;
+            const bfloat16* values = stages.values_of(stage) + first * TILE_STRIDE<WIDTH>;
             OpenScores<ROW_TILES, KEYS / 8> open;
             if (masked) open.load_keys(task, kind, warp_row % MAP_TILE, first, count);
             SumFragments<ROW_TILES, KEYS / 8> scores, dweights;
             clear<ROW_TILES, KEYS / 8>(scores);
             clear<ROW_TILES, KEYS / 8>(dweights);
             add_dot_products<WIDTH, ROW_TILES, KEYS / 8>(scores, query_rows, keys);
-            add_dot_products<WIDTH, ROW_TILES, KEYS / 8>(dweights, gradient_rows, keys + TILE);
+            add_dot_products<WIDTH, ROW_TILES, KEYS / 8>(dweights, gradient_rows, values);
             if (masked) open.close_others(scores);
             scores_to_gradients<ROW_TILES, KEYS / 8>(scores, dweights, of_row, scale);
             RowFragments<ROW_TILES, KEYS / 16> dscores;

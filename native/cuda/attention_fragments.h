@@ -90,7 +90,7 @@ __device__ void round_to_rows(RowFragments<ROW_TILES, DEPTH>& rows, const SumFra
 }
 
 // Which of a lane's scores are open, 8 bits for each column tile: bit 2 (2 m + i / 2) + i % 2 of n's is for [m][n][i].
-// Few registers, since they are filled before the products, whose latency then hides the loads.
+// Few registers, since they are filled before the products.
 template <int ROW_TILES, int TILES>
 struct OpenScores {
     static_assert(ROW_TILES <= 2);

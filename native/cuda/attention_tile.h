@@ -11,7 +11,7 @@ template <int WIDTH>
 constexpr int TILE_STRIDE = WIDTH + 8;
 template <int WIDTH>
 constexpr int TILE_ELEMENTS = MAP_TILE * TILE_STRIDE<WIDTH>;
-// Shared memory of every kernel: two stages of two tiles.
+// Shared memory of a kernel that passes over keys: two stages of two tiles.
 template <int WIDTH>
 constexpr size_t STAGES_BYTES = 4 * TILE_ELEMENTS<WIDTH> * sizeof(bfloat16);
 
@@ -46,6 +46,33 @@ __device__ void load_tile(bfloat16* tile, Rows<const bfloat16> from, int rows, c
         }
     }
 }
+
+// The tiles of keys and values that belong to a block of queries, and the stages in shared memory that they come to.
+template <int WIDTH>
+struct KeyStages {
+    bfloat16* shared;
+    Rows<const bfloat16> k, v;  // from the sequence's first row and the head's first column on
+    int keys;                   // inside the sequence's length
+    const AttentionTask& task;
+
+    __device__ KeyStages(bfloat16* at, Rows<const bfloat16> all_k, Rows<const bfloat16> all_v, const RowBlock& block,
+                         const AttentionTask& of)
+        : shared(at), keys(block.sequence.keys), task(of) {
+        const int64_t row = int64_t(block.b) * of.key_length;
+        const unsigned column = block.head / unsigned(of.group) * unsigned(of.width);
+        k = rows_at(all_k, row, column);
+        v = rows_at(all_v, row, column);
+    }
+
+    __device__ bfloat16* keys_of(int stage) const { return shared + stage * 2 * TILE_ELEMENTS<WIDTH>; }
+    __device__ bfloat16* values_of(int stage) const { return keys_of(stage) + TILE_ELEMENTS<WIDTH>; }
+
+    __device__ void load(int stage, int tile) const {
+        const int first = tile * MAP_TILE;
+        load_tile<WIDTH, MAP_TILE>(keys_of(stage), rows_at(k, first, 0), keys - first, task);
+        load_tile<WIDTH, MAP_TILE>(values_of(stage), rows_at(v, first, 0), keys - first, task);
+    }
+};
 
 // Writes `rows` rows out; those from `inside` on are zeros, whatever the tile holds.
 template <int WIDTH>

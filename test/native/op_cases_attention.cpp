@@ -136,8 +136,8 @@ void add_attention_cases(OpCases& cases) {
          {AttentionSize{1, 1, 1, 0, 1, 1, 1}, AttentionSize{2, 3, 3, 0, 2, 2, 5}, AttentionSize{2, 65, 65, 0, 4, 2, 8},
           AttentionSize{1, 64, 64, 0, 6, 1, 33}, AttentionSize{1, 200, 200, 0, 2, 2, 128},
           AttentionSize{3, 130, 130, 0, 4, 4, 32}, AttentionSize{2, 5, 130, 125, 4, 2, 16},
-          AttentionSize{2, 70, 200, 67, 2, 1, 24}, AttentionSize{1, 1, 300, 299, 3, 3, 64},
-          AttentionSize{1, 2, 1030, 1027, 2, 1, 16}, AttentionSize{1, 200, 200, 0, 2, 1, 64},
+          AttentionSize{8, 70, 200, 67, 2, 1, 24}, AttentionSize{1, 1, 300, 299, 3, 3, 64},
+          AttentionSize{1, 2, 1030, 1027, 2, 1, 16}, AttentionSize{2, 200, 200, 0, 4, 2, 64},
           AttentionSize{1, 70, 130, 60, 2, 2, 80}, AttentionSize{1, 128, 128, 0, 2, 2, 16},
           AttentionSize{1, 63, 129, 66, 1, 1, 100}}) {
         add_attention(cases, "full", full, size);
