@@ -34,8 +34,9 @@ __device__ inline int32_t running_sum(int32_t x) {
 }
 
 // rows (M), first (B + 1) of tokens (B, length). One block: counts, sums them up, then writes.
-__global__ void list_masked_rows(int32_t* rows, int32_t* first, const int32_t* tokens, const RequestPlan* plan,
-                                 int64_t B, int64_t length, int64_t M, int32_t mask_token) {
+__global__ void __launch_bounds__(LIST_THREADS)
+    list_masked_rows(int32_t* rows, int32_t* first, const int32_t* tokens, const RequestPlan* plan, int64_t B,
+                     int64_t length, int64_t M, int32_t mask_token) {
     constexpr int WARPS = LIST_THREADS / WARP_SIZE;
     for (int64_t b = warp_id(); b < B; b += WARPS) {
         int32_t count = 0;
@@ -84,7 +85,7 @@ struct CommitSources {
 
 // One block per request. A prediction's rank is the number of those before it: as many comparisons as there are pairs,
 // which for the few thousand positions of a request cost less than sorting would.
-__global__ void commit(CommitTargets to, CommitSources from, CommitRule rule) {
+__global__ void __launch_bounds__(MOST_COMMIT_THREADS) commit(CommitTargets to, CommitSources from, CommitRule rule) {
     int32_t* const others = shared_memory<int32_t>();  // (blockDim.x)
     const int64_t b = blockIdx.x, begin = from.first[b], count = from.first[b + 1] - begin;
     const RequestPlan& request = from.plan[b];

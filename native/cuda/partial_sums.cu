@@ -11,8 +11,8 @@ namespace {
 
 constexpr int WARPS = 32;  // each takes every 32nd part, so that many are under way
 
-__global__ void add_parts(float* first, float* second, const float* partial, int64_t parts, int64_t stride,
-                          int64_t columns) {
+__global__ void __launch_bounds__(WARPS* WARP_SIZE)
+    add_parts(float* first, float* second, const float* partial, int64_t parts, int64_t stride, int64_t columns) {
     float* sums = shared_memory<float>();  // (WARPS, WARP_SIZE)
     const int lane = lane_id(), warp = warp_id();
     const int64_t column = int64_t(blockIdx.x) * WARP_SIZE + lane;
