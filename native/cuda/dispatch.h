@@ -5,9 +5,11 @@
 #include "../tensor.h"
 #include "element.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
+#include <string>
 #include <type_traits>
 
 namespace dllm::cuda {
@@ -24,6 +26,11 @@ struct Rows {
 template <class T>
 Rows<T> rows_of(const Tensor& x) {
     return {static_cast<T*>(x.data), x.stride};
+}
+
+// In kernels of whole rows a column's number is an int, which saves registers.
+inline void check_columns(const OpCheck& op, const Tensor& x) {
+    op.that(x.cols <= int64_t(1) << 30, "rows have at most 2^30 columns");
 }
 
 // Whether each row of each tensor (null ones aside) is whole 16-byte groups at addresses of 16 bytes.
@@ -60,10 +67,21 @@ void dispatch(DType dtype, bool packs, const Call& call) {
     });
 }
 
-// Blocks for this many units of work, as a launch takes them. A kernel that needs more strides over the rest.
+// The blocks along x for this many units of work. Throws ERR_NATIVE where there are more than a launch takes.
 inline unsigned blocks_for(int64_t units, int64_t per_block) {
-    const int64_t blocks = (units + per_block - 1) / per_block;
-    return unsigned(blocks < std::numeric_limits<int32_t>::max() ? blocks : std::numeric_limits<int32_t>::max());
+    constexpr int64_t MOST = std::numeric_limits<int32_t>::max();
+    const int64_t blocks = ceil_div(units, per_block);
+    if (blocks > MOST) {
+        fail(ErrorCode::native, "a kernel has at most " + std::to_string(MOST) + " blocks, got " +
+                                    std::to_string(blocks) + " for " + std::to_string(units) + " units of work");
+    }
+    return unsigned(blocks);
+}
+
+// The blocks along y, for a kernel that strides over what is beyond them: a launch takes few.
+inline unsigned strided_blocks_for(int64_t units, int64_t per_block) {
+    constexpr int64_t MOST = 65535;
+    return unsigned(std::min(ceil_div(units, per_block), MOST));
 }
 
 // How the threads of a kernel lie over rows of columns, `width` columns to a thread: the lanes of a warp along a row,
@@ -73,12 +91,12 @@ struct Cover {
 };
 
 inline Cover cover(int64_t rows, int64_t columns, int width) {
-    constexpr int64_t THREADS = 256, LANES = 32, MAX_BLOCKS_DOWN = 65535;
+    constexpr int64_t THREADS = 256, LANES = 32;
     const int64_t groups = ceil_div(columns, width);
     int64_t lanes = 1;
     while (lanes < LANES && lanes < groups) lanes *= 2;
-    const int64_t rows_per_block = THREADS / lanes, blocks_down = ceil_div(rows, rows_per_block);
-    return {dim3(blocks_for(groups, lanes), unsigned(blocks_down < MAX_BLOCKS_DOWN ? blocks_down : MAX_BLOCKS_DOWN)),
+    const int64_t rows_per_block = THREADS / lanes;
+    return {dim3(blocks_for(groups, lanes), strided_blocks_for(rows, rows_per_block)),
             dim3(unsigned(lanes), unsigned(rows_per_block))};
 }
 

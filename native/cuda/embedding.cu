@@ -5,7 +5,6 @@
 
 #include <hardware.h>
 
-#include <algorithm>
 #include <limits>
 
 namespace dllm::cuda {
@@ -126,7 +125,7 @@ void add_rows_by_id(Tensor table, Tensor ids, Tensor dout, Scratch& scratch, cud
     if (pieces == 1) return;
     const auto add_crossing = [&](auto width) {
         constexpr int WIDTH = decltype(width)::value, COLUMNS = WARP_SIZE * WIDTH;
-        const dim3 grid(blocks_for(C, COLUMNS), unsigned(std::min<int64_t>(pieces, 65535)));
+        const dim3 grid(blocks_for(C, COLUMNS), strided_blocks_for(pieces, 1));
         check(launch(add_crossing_runs<WIDTH>, grid, dim3(ADD_WARPS * WARP_SIZE), ADD_WARPS * COLUMNS * sizeof(float),
                      stream, rows_of<float>(table), sums, order.ids, pieces, C),
               "add_crossing_runs");

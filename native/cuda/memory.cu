@@ -4,6 +4,8 @@
 
 #include <hardware.h>
 
+#include <algorithm>
+
 namespace dllm::cuda {
 namespace {
 
@@ -60,7 +62,7 @@ void CudaBackend::copy(Tensor out, Tensor x) {
         return;
     }
     op.that(out.dtype != DType::i32 && x.dtype != DType::i32, "converts between the float types only");
-    const dim3 grid(blocks_for(x.cols, THREADS), unsigned(std::min<int64_t>(x.rows, 65535)));
+    const dim3 grid(blocks_for(x.cols, THREADS), strided_blocks_for(x.rows, 1));
     const auto run = [&](auto to, auto from) {
         using Out = decltype(to);
         using In = decltype(from);

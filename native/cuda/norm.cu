@@ -14,8 +14,6 @@ namespace {
 
 constexpr unsigned MAX_ROW_THREADS = 256;
 constexpr unsigned FORWARD_THREADS = 256;
-// A column's index is an int, which saves registers.
-constexpr int64_t MAX_COLUMNS = int64_t(1) << 30;
 
 // Threads in a block of the backward pass, and blocks that a multiprocessor holds at once, at up to 168 registers a
 // thread: as many blocks are launched, and each goes through many rows.
@@ -207,7 +205,7 @@ __global__ void __launch_bounds__(BACKWARD_RESIDENT_THREADS)
 void run_forward(const char* name, Tensor out, Tensor mean, Tensor rstd, Tensor x, Tensor weight, Tensor bias,
                  float eps, cudaStream_t stream) {
     const int64_t N = x.rows, C = x.cols;
-    OpCheck(name).that(C <= MAX_COLUMNS, "rows have at most 2^30 columns");
+    check_columns(OpCheck(name), x);
     if (x.count() == 0) return;
     dispatch(x.dtype, in_packs({out, x, weight, bias}), [&](auto element, auto width) {
         using T = decltype(element);
@@ -223,7 +221,7 @@ void run_forward(const char* name, Tensor out, Tensor mean, Tensor rstd, Tensor 
 void run_backward(const char* name, Tensor dx, Tensor dweight, Tensor dbias, Tensor dout, Tensor x, Tensor weight,
                   Tensor mean, Tensor rstd, const Context& context, Scratch& scratch) {
     const int64_t N = x.rows, C = x.cols;
-    OpCheck(name).that(C <= MAX_COLUMNS, "rows have at most 2^30 columns");
+    check_columns(OpCheck(name), x);
     if (x.count() == 0) return;
     dispatch(x.dtype, in_packs({dx, dout, x, weight}), [&](auto element, auto width) {
         using T = decltype(element);

@@ -5,6 +5,8 @@
 
 #include <hardware.h>
 
+#include <limits>
+
 namespace dllm::cuda {
 namespace {
 
@@ -34,6 +36,14 @@ TEST(emulated_rows_beyond_the_grid_are_visited_once) {
             for (const int64_t columns : {4, 12, 128, 132}) check_visits<4>(rows, columns, blocks);
         }
     }
+}
+
+TEST(emulated_launches_of_too_many_blocks_are_refused) {
+    constexpr int64_t MOST = std::numeric_limits<int32_t>::max();
+    check_equal(blocks_for(MOST * 256, 256), unsigned(MOST), "most blocks");
+    check_throws([] { blocks_for(MOST * 256 + 1, 256); },
+                 "a kernel has at most 2147483647 blocks, got 2147483648 for 549755813633 units of work");
+    check_equal(strided_blocks_for(MOST * 256, 256), 65535u, "blocks that stride");
 }
 
 }  // namespace
