@@ -34,11 +34,8 @@ if(DLLM_FALSE_ALARMS)
 endif()
 if(DLLM_WERROR)
     target_compile_options(dllm_cuda PRIVATE "SHELL:-Werror all-warnings")
-    # A kernel that spills its registers to memory is slower than meant: that is an error too. Not so in predict.cu, where
-    # two blocks on a multiprocessor leave 64 registers, which are some bytes too few, and one block would be half the threads.
-    set(checked_for_spills ${cuda_module_sources})
-    list(FILTER checked_for_spills EXCLUDE REGEX "/predict\\.cu$")
-    set_source_files_properties(${checked_for_spills} PROPERTIES COMPILE_OPTIONS -Xptxas=--warn-on-spills)
+    # A kernel that spills its registers to memory is slower than meant: that is an error too.
+    target_compile_options(dllm_cuda PRIVATE -Xptxas=--warn-on-spills)
 endif()
 # The library's folder becomes the module's run path: a wheel's is on no search path of the system.
 target_link_libraries(dllm_cuda PRIVATE "${DLLM_CUBLAS_LIBRARY}")

@@ -1,44 +1,31 @@
 // The weighted cross-entropy: one read of the logits, their gradient written in place.
 #include "backend.h"
+#include "row_packs.h"
 #include "softmax.h"
 
 namespace dllm::cuda {
 namespace {
 
-// Calls visit(pack, bits) for the thread's packs of a row, several of them under way at once: visit may write what
-// fetch(pack) has read, and the compiler moves no read across that.
-template <class Fetch, class Visit>
-__device__ inline void sweep(int64_t packs, const Fetch& fetch, const Visit& visit) {
-    constexpr int BATCH = 4;
-    const int64_t threads = blockDim.x;
-    for (int64_t first = threadIdx.x; first < packs; first += BATCH * threads) {
-        uint4 batch[BATCH] = {};
-#pragma unroll
-        for (int i = 0; i < BATCH; i++)
-            if (first + i * threads < packs) batch[i] = fetch(first + i * threads);
-#pragma unroll
-        for (int i = 0; i < BATCH; i++)
-            if (first + i * threads < packs) visit(first + i * threads, batch[i]);
-    }
-}
+constexpr int MOST_WARPS = 16, MOST_THREADS = MOST_WARPS * WARP_SIZE;
 
-// losses (rows) = weight * nll, logits (rows, columns) become weight * (softmax - one-hot of target). The first `kept`
-// packs of a row stay in shared memory between the two.
+// losses (rows) = weight * nll, logits (rows, columns) become weight * (softmax - one-hot of target). The first
+// `cached_packs` packs of a row stay in shared memory between the two sweeps.
 template <class T>
-__global__ void __launch_bounds__(MOST_ROW_THREADS, 2)
+__global__ void __launch_bounds__(MOST_THREADS, 2)
     cross_entropy_rows(float* losses, Rows<T> logits, const int32_t* targets, const float* weights, int64_t rows,
-                       int64_t columns, int64_t kept) {
+                       int columns, int cached_packs) {
     constexpr int WIDTH = PACK<T>;
-    auto* const keep = shared_memory<uint4>() + threadIdx.y * kept;                                   // (rows, kept)
-    auto* const partial = reinterpret_cast<SoftmaxSum*>(shared_memory<uint4>() + blockDim.y * kept);  // (warps)
+    auto* const caches = shared_memory<uint4>();  // (rows, cached_packs)
+    auto* const cache = caches + threadIdx.y * cached_packs;
+    auto* const partial = reinterpret_cast<SoftmaxSum*>(caches + blockDim.y * cached_packs);  // (warps)
     const int64_t m = int64_t(blockIdx.x) * blockDim.y + threadIdx.y;
     if (m >= rows) return;  // a block of several rows has no barrier
     const PackedRow<T> row(logits.row(m), columns);
-    const int64_t packs = row.packs(), target = targets[m];
+    const int packs = row.packs(), target = targets[m];
     const float weight = weights[m];
     if (weight == 0) {
         const float zeros[WIDTH] = {};
-        for (int64_t pack = threadIdx.x; pack < packs; pack += blockDim.x) row.store(pack, zeros);
+        for (int pack = int(threadIdx.x); pack < packs; pack += int(blockDim.x)) row.store(pack, zeros);
         if (threadIdx.x == 0) losses[m] = 0;
         return;
     }
@@ -48,9 +35,9 @@ __global__ void __launch_bounds__(MOST_ROW_THREADS, 2)
     const float target_logit = known && threadIdx.x == 0 ? to_float(row.data[target]) : NAN;
     SoftmaxSum softmax;
     sweep(
-        packs, [&](int64_t pack) { return row.load(pack); },
-        [&](int64_t pack, const uint4& bits) {
-            if (pack < kept) keep[pack] = bits;
+        packs, [&](int pack) { return row.load(pack); },
+        [&](int pack, const uint4& bits) {
+            if (pack < cached_packs) cache[pack] = bits;
             float x[WIDTH];
             unpack<T>(x, bits);
             softmax.add(x);
@@ -59,14 +46,14 @@ __global__ void __launch_bounds__(MOST_ROW_THREADS, 2)
 
     const float scale = weight / softmax.sum;
     sweep(
-        packs, [&](int64_t pack) { return pack < kept ? keep[pack] : row.load(pack); },
-        [&](int64_t pack, const uint4& bits) {
+        packs, [&](int pack) { return pack < cached_packs ? cache[pack] : row.load(pack); },
+        [&](int pack, const uint4& bits) {
             float x[WIDTH];
             unpack<T>(x, bits);
             for (int i = 0; i < WIDTH; i++) x[i] = softmax.exponential(x[i]) * scale;
-            const int64_t place = target - pack * WIDTH;
-            if (place >= 0 && place < WIDTH) {
-                for (int i = 0; i < WIDTH; i++) x[i] -= i == place ? weight : 0;
+            const unsigned place = unsigned(target) - unsigned(pack * WIDTH);
+            if (place < WIDTH) {
+                for (unsigned i = 0; i < WIDTH; i++) x[i] -= i == place ? weight : 0;
             }
             row.store(pack, x);
         });
@@ -94,17 +81,18 @@ void CudaBackend::cross_entropy(Tensor loss, Tensor logits, Tensor targets, Tens
     op.shape("weights", weights, 1, M);
     if (M == 0) return;
     op.that(V > 0, "logits must have columns");
+    check_columns(op, logits);
     const cudaStream_t stream = context_.stream();
     auto* const losses = static_cast<float*>(scratch_.get(size_t(M) * sizeof(float)));
-    const dim3 block = row_block(logits), grid = row_grid(logits, block);
-    constexpr int64_t PARTIALS = MOST_ROW_THREADS / WARP_SIZE * sizeof(SoftmaxSum), PACK_BYTES = sizeof(uint4);
+    const dim3 block = row_block(logits, MOST_WARPS), grid = row_grid(logits, block);
+    constexpr int64_t PARTIALS = MOST_WARPS * sizeof(SoftmaxSum), PACK_BYTES = sizeof(uint4);
     // Two blocks on a multiprocessor, so that one reads while the other writes.
     const int64_t room = (context_.shared_bytes_of_half() - PARTIALS) / (block.y * PACK_BYTES);
-    const int64_t kept = std::min(packs_of(logits), room);
+    const int64_t cached_packs = std::min(packs_of(logits), room);
     dispatch(compute_, [&](auto element) {
         using T = decltype(element);
-        check(launch(cross_entropy_rows<T>, grid, block, size_t(block.y * kept * PACK_BYTES + PARTIALS), stream, losses,
-                     rows_of<T>(logits), targets.i32(), weights.f32(), M, V, kept),
+        check(launch(cross_entropy_rows<T>, grid, block, size_t(block.y * cached_packs * PACK_BYTES + PARTIALS), stream,
+                     losses, rows_of<T>(logits), targets.i32(), weights.f32(), M, V, cached_packs),
               "cross_entropy_rows");
     });
     check(launch(add_losses, dim3(1), dim3(SUM_THREADS), SUM_THREADS / WARP_SIZE * sizeof(double), stream, loss.f32(),

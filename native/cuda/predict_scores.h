@@ -1,4 +1,5 @@
-// What the rows of a sampling step are ordered by: states of one read of a row of logits, as merge_row() takes them.
+// What the rows of a sampling step are ordered by: states of one read of a row of logits, as merge_row() of row_packs.h
+// takes them.
 #pragma once
 
 #include "../backend.h"
