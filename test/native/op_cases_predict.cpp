@@ -111,6 +111,12 @@ void add_predict_cases(OpCases& cases) {
         add_predict(cases, Logits::normal, 25, 5003, {1.0f, 5002, Remasking::margin, top_k});
         add_predict(cases, Logits::huge, 9, 1003, {100.0f, 1002, LOW, top_k});
     }
+    // The vocabularies of GPT-2 and LLaDA: many rounds over a row for a GPU's block
+    for (const int32_t V : {50257, 126464}) {
+        add_predict(cases, Logits::normal, 2, V, {0, V - 1, Remasking::margin});
+        add_predict(cases, Logits::normal, 2, V, {1.0f, V / 2});
+        add_predict(cases, Logits::normal, 2, V, {0.7f, 0, LOW, 50, 0.9f});
+    }
     for (const float top_p : {1e-6f, 0.3f, 0.5f, 0.9f, 0.999f}) {
         for (const Logits kind : {Logits::normal, Logits::tied, Logits::banned_best, Logits::banned_only_finite})
             add_predict(cases, kind, 60, 66, {0.8f, 3, LOW, 0, top_p});
