@@ -1,49 +1,13 @@
-// Matrix products (cuBLASLt), and the bias gradient: column sums in one fixed order.
+// Matrix products (cuBLASLt), and the bias gradient that goes with them.
+#include "../op_check.h"
 #include "backend.h"
-#include "dispatch.h"
-#include "partial_sums.h"
+#include "column_sums.h"
 #include "stopwatch.h"
 
 #include <optional>
 
 namespace dllm::cuda {
 namespace {
-
-// A block sums 32 columns of one range of rows: its 8 warps take every eighth row each.
-constexpr int SUM_COLUMNS = WARP_SIZE, SUM_WARPS = 8;
-constexpr int64_t ROWS_PER_RANGE = 256;
-
-// partial (ranges, columns) = sums over each range of rows of x
-template <class T>
-__global__ void column_partials(float* partial, Rows<const T> x, int64_t rows, int64_t columns) {
-    float* sums = shared_memory<float>();  // (SUM_WARPS, SUM_COLUMNS)
-    const int lane = int(threadIdx.x) % WARP_SIZE, warp = int(threadIdx.x) / WARP_SIZE;
-    const int64_t column = int64_t(blockIdx.x) * SUM_COLUMNS + lane;
-    const int64_t first = int64_t(blockIdx.y) * ROWS_PER_RANGE;
-    const int64_t end = first + ROWS_PER_RANGE < rows ? first + ROWS_PER_RANGE : rows;
-    float sum = 0;
-    if (column < columns)
-        for (int64_t row = first + warp; row < end; row += SUM_WARPS) sum += to_float(x.row(row)[column]);
-    sums[warp * SUM_COLUMNS + lane] = sum;
-    sync_threads();
-    if (warp != 0 || column >= columns) return;
-    float total = 0;
-    for (int w = 0; w < SUM_WARPS; w++) total += sums[w * SUM_COLUMNS + lane];
-    partial[int64_t(blockIdx.y) * columns + column] = total;
-}
-
-void add_column_sums(Tensor out, Tensor x, Scratch& scratch, cudaStream_t stream) {
-    const int64_t ranges = ceil_div(x.rows, ROWS_PER_RANGE);
-    auto* partial = static_cast<float*>(scratch.get(size_t(ranges * x.cols) * sizeof(float)));
-    const dim3 grid(blocks_for(x.cols, SUM_COLUMNS), unsigned(ranges));
-    dispatch(x.dtype, [&](auto element) {
-        using T = decltype(element);
-        check(launch(column_partials<T>, grid, dim3(SUM_WARPS * WARP_SIZE), SUM_WARPS * SUM_COLUMNS * sizeof(float),
-                     stream, partial, rows_of<const T>(x), x.rows, x.cols),
-              "column_partials");
-    });
-    add_partial_sums(out.f32(), nullptr, partial, ranges, x.cols, x.cols, stream);
-}
 
 void check_shapes(const OpCheck& op, const Tensor& out, const Tensor& x, const Tensor& weight, WeightLayout layout,
                   DType compute, DType weight_type) {

@@ -1,8 +1,8 @@
 // Layer norm and RMS norm. A row belongs to a warp, or to several where it is wide; a thread keeps its columns of the
 // row in registers, as far as they fit.
 #include "backend.h"
+#include "column_sums.h"
 #include "dispatch.h"
-#include "partial_sums.h"
 #include "reduce.h"
 
 #include <hardware.h>
