@@ -1,4 +1,5 @@
 // Layer norm and RMS norm.
+#include "../norm_check.h"
 #include "backend.h"
 #include "check.h"
 #include "scratch.h"
@@ -35,14 +36,8 @@ void sum_by_chunks(const Kernels& kernels, int64_t N, int64_t C, float* const* t
 
 void CpuBackend::layer_norm_forward(Tensor out, Tensor mean, Tensor rstd, Tensor x, Tensor weight, Tensor bias,
                                     float eps) {
-    const OpCheck check("layer_norm_forward");
+    check_layer_norm_forward(OpCheck("layer_norm_forward"), out, mean, rstd, x, weight, bias);
     const int64_t N = x.rows, C = x.cols;
-    check.shape("out", out, N, C);
-    check.shape("mean", mean, 1, N);
-    check.shape("rstd", rstd, 1, N);
-    check.shape("x", x, N, C);
-    check.shape("weight", weight, 1, C);
-    check.optional_shape("bias", bias, 1, C);
     parallel_ranges(N, ROWS_PER_UNIT, [&](int64_t begin, int64_t end) {
         kernels_.layer_norm_forward(rows_of(out.slice_rows(begin, 0)), mean.f32() + begin, rstd.f32() + begin,
                                     const_rows_of(x.slice_rows(begin, 0)), weight.f32(), bias.f32(), eps, end - begin,
@@ -52,16 +47,8 @@ void CpuBackend::layer_norm_forward(Tensor out, Tensor mean, Tensor rstd, Tensor
 
 void CpuBackend::layer_norm_backward(Tensor dx, Tensor dweight, Tensor dbias, Tensor dout, Tensor x, Tensor weight,
                                      Tensor mean, Tensor rstd) {
-    const OpCheck check("layer_norm_backward");
+    check_layer_norm_backward(OpCheck("layer_norm_backward"), dx, dweight, dbias, dout, x, weight, mean, rstd);
     const int64_t N = x.rows, C = x.cols;
-    check.shape("dx", dx, N, C);
-    check.shape("dweight", dweight, 1, C);
-    check.optional_shape("dbias", dbias, 1, C);
-    check.shape("dout", dout, N, C);
-    check.shape("x", x, N, C);
-    check.shape("weight", weight, 1, C);
-    check.shape("mean", mean, 1, N);
-    check.shape("rstd", rstd, 1, N);
     float* const totals[] = {dweight.f32(), dbias.f32()};
     sum_by_chunks(kernels_, N, C, totals, dbias ? 2 : 1, [&](int64_t begin, int64_t end, float* sums) {
         kernels_.layer_norm_backward(rows_of(dx.slice_rows(begin, 0)), sums, dbias ? sums + C : nullptr,
@@ -71,12 +58,8 @@ void CpuBackend::layer_norm_backward(Tensor dx, Tensor dweight, Tensor dbias, Te
 }
 
 void CpuBackend::rms_norm_forward(Tensor out, Tensor rstd, Tensor x, Tensor weight, float eps) {
-    const OpCheck check("rms_norm_forward");
+    check_rms_norm_forward(OpCheck("rms_norm_forward"), out, rstd, x, weight);
     const int64_t N = x.rows, C = x.cols;
-    check.shape("out", out, N, C);
-    check.shape("rstd", rstd, 1, N);
-    check.shape("x", x, N, C);
-    check.shape("weight", weight, 1, C);
     parallel_ranges(N, ROWS_PER_UNIT, [&](int64_t begin, int64_t end) {
         kernels_.rms_norm_forward(rows_of(out.slice_rows(begin, 0)), rstd.f32() + begin,
                                   const_rows_of(x.slice_rows(begin, 0)), weight.f32(), eps, end - begin, C);
@@ -84,14 +67,8 @@ void CpuBackend::rms_norm_forward(Tensor out, Tensor rstd, Tensor x, Tensor weig
 }
 
 void CpuBackend::rms_norm_backward(Tensor dx, Tensor dweight, Tensor dout, Tensor x, Tensor weight, Tensor rstd) {
-    const OpCheck check("rms_norm_backward");
+    check_rms_norm_backward(OpCheck("rms_norm_backward"), dx, dweight, dout, x, weight, rstd);
     const int64_t N = x.rows, C = x.cols;
-    check.shape("dx", dx, N, C);
-    check.shape("dweight", dweight, 1, C);
-    check.shape("dout", dout, N, C);
-    check.shape("x", x, N, C);
-    check.shape("weight", weight, 1, C);
-    check.shape("rstd", rstd, 1, N);
     float* const totals[] = {dweight.f32()};
     sum_by_chunks(kernels_, N, C, totals, 1, [&](int64_t begin, int64_t end, float* sums) {
         kernels_.rms_norm_backward(rows_of(dx.slice_rows(begin, 0)), sums, const_rows_of(dout.slice_rows(begin, 0)),
