@@ -5,6 +5,7 @@
 #include "dispatch.h"
 #include "reduce.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -66,7 +67,8 @@ __device__ inline void store_once(float* to, const float (&values)[WIDTH]) {
 // As many on every device, so that the norm has the same bits on all.
 constexpr int64_t NORM_THREADS = 512, MOST_NORM_BLOCKS = 1024;
 
-// partial (blocks) = sums of squares: in float32 over a few elements, in float64 over those sums
+// partial (blocks) = sums of squares: in float32 over a few elements, in float64 over those sums. Of elements above
+// 4e18 the former is infinite, and so is the norm: the update is left out.
 __global__ void __launch_bounds__(NORM_THREADS) square_partials(double* partial, const float* x, Flat flat) {
     constexpr int BATCH = 4;
     const int64_t threads = int64_t(gridDim.x) * NORM_THREADS, own = int64_t(blockIdx.x) * NORM_THREADS + threadIdx.x;
@@ -94,15 +96,28 @@ __global__ void __launch_bounds__(NORM_THREADS) norm_of_partials(float* out, con
     if (threadIdx.x == 0) *out = float(sqrt(sum));
 }
 
-// ---- what an update reads from device memory
+// ---- what an update reads from device memory, after the loads of its own elements: those then wait for nothing
 
 __device__ inline bool all_finite(const float* stats) {
-    for (int i = 0; i < Stats::columns; i++)
-        if (!(fabsf(stats[i]) <= std::numeric_limits<float>::max())) return false;
-    return true;
+    bool finite = true;
+    for (int i = 0; i < Stats::columns; i++) finite &= fabsf(stats[i]) <= std::numeric_limits<float>::max();
+    return finite;
 }
 
 // ---- AdamW
+
+// What all elements of a step have in common
+struct AdamWStep {
+    float gradient_scale, rate, root_scale, decay;
+
+    __device__ AdamWStep(const float* stats, const float* schedule, const AdamWConstants& constants) {
+        const float clip = constants.gradient_clip, learning_rate = schedule[Schedule::learning_rate];
+        gradient_scale = clip > 0 ? fminf(1.0f, clip / (stats[Stats::gradient_norm] + 1e-6f)) : 1.0f;
+        rate = learning_rate / schedule[Schedule::bias_correction1];
+        root_scale = 1.0f / sqrtf(schedule[Schedule::bias_correction2]);
+        decay = 1.0f - learning_rate * constants.weight_decay;
+    }
+};
 
 template <int WIDTH, class T>
 __device__ inline void store_rounded(T* to, const float (&values)[WIDTH]) {
@@ -118,13 +133,6 @@ template <class T>
 __global__ void __launch_bounds__(THREADS)
     adamw_kernel(T* rounded, float* weights, float* first_moment, float* second_moment, const float* gradients,
                  const float* stats, const float* schedule, AdamWConstants constants, Flat flat) {
-    if (!all_finite(stats)) return;
-    const float clip = constants.gradient_clip, learning_rate = schedule[Schedule::learning_rate];
-    const float gradient_scale = clip > 0 ? fminf(1.0f, clip / (stats[Stats::gradient_norm] + 1e-6f)) : 1.0f;
-    const float rest1 = 1.0f - constants.beta1, rest2 = 1.0f - constants.beta2;
-    const float rate = learning_rate / schedule[Schedule::bias_correction1];
-    const float root_scale = 1.0f / sqrtf(schedule[Schedule::bias_correction2]);
-    const float decay = 1.0f - learning_rate * constants.weight_decay;
     flat.visit_own([&](int64_t first, auto width) {
         constexpr int WIDTH = decltype(width)::value;
         float w[WIDTH], m[WIDTH], v[WIDTH], g[WIDTH];
@@ -132,12 +140,15 @@ __global__ void __launch_bounds__(THREADS)
         load_once(m, first_moment + first);
         load_once(v, second_moment + first);
         load_once(g, gradients + first);
+        const AdamWStep step(stats, schedule, constants);
+        if (!all_finite(stats)) return;
+        const float rest1 = 1.0f - constants.beta1, rest2 = 1.0f - constants.beta2;
         for (int i = 0; i < WIDTH; i++) {
-            const float scaled = g[i] * gradient_scale;
+            const float scaled = g[i] * step.gradient_scale;
             m[i] = fmaf(constants.beta1, m[i], rest1 * scaled);
             v[i] = fmaf(constants.beta2, v[i], rest2 * (scaled * scaled));
-            const float denominator = fmaf(sqrtf(v[i]), root_scale, constants.epsilon);
-            w[i] = fmaf(w[i], decay, -(rate * m[i] / denominator));
+            const float denominator = fmaf(sqrtf(v[i]), step.root_scale, constants.epsilon);
+            w[i] = fmaf(w[i], step.decay, -(step.rate * m[i] / denominator));
         }
         store_once(weights + first, w);
         store_once(first_moment + first, m);
@@ -150,13 +161,13 @@ __global__ void __launch_bounds__(THREADS)
 
 __global__ void __launch_bounds__(THREADS)
     moving_average_kernel(float* out, const float* x, const float* stats, const float* schedule, Flat flat) {
-    if (!all_finite(stats)) return;
-    const float rest = schedule[Schedule::average_rest];
     flat.visit_own([&](int64_t first, auto width) {
         constexpr int WIDTH = decltype(width)::value;
         float average[WIDTH], value[WIDTH];
         load_once(average, out + first);
         load_once(value, x + first);
+        const float rest = schedule[Schedule::average_rest];
+        if (!all_finite(stats)) return;
         for (int i = 0; i < WIDTH; i++) average[i] = fmaf(rest, value[i] - average[i], average[i]);
         store_once(out + first, average);
     });
