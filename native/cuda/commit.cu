@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 
 namespace dllm::cuda {
 namespace {
@@ -86,25 +87,32 @@ struct CommitSources {
 // One block per request. A prediction's rank is the number of those before it: as many comparisons as there are pairs,
 // which for the few thousand positions of a request cost less than sorting would.
 __global__ void __launch_bounds__(MOST_COMMIT_THREADS) commit(CommitTargets to, CommitSources from, CommitRule rule) {
+    constexpr int32_t BEHIND_ALL = std::numeric_limits<int32_t>::min();
     int32_t* const others = shared_memory<int32_t>();  // (blockDim.x)
-    const int64_t b = blockIdx.x, begin = from.first[b], count = from.first[b + 1] - begin;
+    const int64_t b = blockIdx.x, begin = from.first[b];
+    const int32_t count = from.first[b + 1] - from.first[b], threads = int32_t(blockDim.x), own = int32_t(threadIdx.x);
     const RequestPlan& request = from.plan[b];
-    const int64_t threads = blockDim.x;
     int32_t left = 0;
-    for (int64_t base = 0; base < count; base += threads) {
-        const int64_t i = base + threadIdx.x;
-        const int32_t own = i < count ? rounded_score(from.score[begin + i]) : 0;
-        int64_t rank = 0;
-        for (int64_t other_base = 0; other_base < count; other_base += threads) {
-            const int64_t size = count - other_base < threads ? count - other_base : threads;
+    for (int32_t base = 0; base < count; base += threads) {
+        const int32_t i = base + own;
+        const int32_t score = i < count ? rounded_score(from.score[begin + i]) : 0;
+        int32_t rank = 0;
+        for (int32_t other_base = 0; other_base < count; other_base += threads) {
+            const int32_t other = other_base + own, size = min(count - other_base, threads);
             sync_threads();  // the memory may still be read
-            if (threadIdx.x < size) others[threadIdx.x] = rounded_score(from.score[begin + other_base + threadIdx.x]);
+            others[own] = other < count ? rounded_score(from.score[begin + other]) : BEHIND_ALL;
             sync_threads();
-            for (int64_t j = 0; j < size; j++)
-                rank += others[j] > own || (others[j] == own && other_base + j < i) ? 1 : 0;
+            const int32_t before = i - other_base;  // those come first among equals
+            for (int32_t j = 0; j < size; j += 4) {
+                const int4 four = *reinterpret_cast<const int4*>(others + j);
+                rank += four.x > score - (j < before);
+                rank += four.y > score - (j + 1 < before);
+                rank += four.z > score - (j + 2 < before);
+                rank += four.w > score - (j + 3 < before);
+            }
         }
         if (i >= count) continue;
-        if (is_committed(rule, rank, own, request.count)) {
+        if (is_committed(rule, rank, score, request.count)) {
             const int64_t row = from.rows[begin + i];
             to.tokens[row] = from.tokens[begin + i];
             to.steps[row] = request.step;

@@ -55,12 +55,14 @@ std::vector<float> scores_of(Random& random, Scores kind, int64_t count) {
     return scores;
 }
 
-void add_commit(OpCases& cases, int64_t B, int64_t T, Scores kind, const CommitRule& rule) {
+void add_commit(OpCases& cases, int64_t B, int64_t T, Scores kind, const CommitRule& rule, bool many = false) {
     const char *kinds[] = {"", " tied", " one", " entropies"}, *rules[] = {" count", " threshold ", " factor "};
     const std::string name = case_name("commit_tokens", {B, T}) + kinds[int(kind)] + rules[int(rule.kind)] +
                              (rule.kind == CommitKind::count ? "" : std::to_string(rule.value));
     add_case(cases, name, 0, [=](OpRun& run) {
-        const std::vector<RequestPlan> plan = random_plan(run.random, B, T);
+        std::vector<RequestPlan> plan = random_plan(run.random, B, T);
+        for (RequestPlan& request : plan)
+            if (many) request = {0, int32_t(T), int32_t(T / 16), 1, {}};
         const std::vector<int32_t> tokens = run.random.integers(B * T, MASK + 2);
         const int64_t M = reference::masked_rows(tokens, plan, B * T, MASK).first.back() + 5;  // padded
         const reference::MaskedRows masked = reference::masked_rows(tokens, plan, M, MASK);
@@ -117,6 +119,8 @@ void add_commit_cases(OpCases& cases) {
     }
     add_masked_rows(cases, 1100, 3, 2, 0);
     add_commit(cases, 1100, 3, Scores::tied, {});
+    // More predictions of a request than a GPU's block has threads
+    for (const Scores kind : {Scores::probabilities, Scores::tied}) add_commit(cases, 2, 12000, kind, {}, true);
 }
 
 }  // namespace dllm::test
