@@ -3,6 +3,8 @@
 #include "backend.h"
 #include "dispatch.h"
 
+#include <limits>
+
 namespace dllm::cuda {
 namespace {
 
@@ -29,7 +31,7 @@ __device__ inline void draw_bits(uint32_t (&bits)[WIDTH], PhiloxKey key, uint32_
 // out (N, C) = residual + x scale where kept; residual may be null. seed and rows (may be null) as in DropoutDraw.
 template <class T, int WIDTH>
 __global__ void dropout_rows(Rows<T> out, Rows<const T> x, Rows<const T> residual, const int32_t* seed,
-                             const int32_t* rows, int64_t length, uint32_t place, Dropped dropped, int64_t N,
+                             const int32_t* rows, uint32_t length, uint32_t place, Dropped dropped, int64_t N,
                              int64_t C) {
     const uint64_t step_seed = uint64_t(uint32_t(seed[1])) << 32 | uint32_t(seed[0]);
     const int64_t first_sequence = seed[2];
@@ -37,10 +39,10 @@ __global__ void dropout_rows(Rows<T> out, Rows<const T> x, Rows<const T> residua
         float values[WIDTH], added[WIDTH] = {};
         load(values, x.row(n) + c);
         if (residual.data != nullptr) load(added, residual.row(n) + c);
-        const int64_t row = rows != nullptr ? rows[n] : n, sequence = row / length;
+        const uint32_t row = rows != nullptr ? uint32_t(rows[n]) : uint32_t(n), sequence = row / length;
         uint32_t bits[WIDTH];
-        draw_bits(bits, philox_key(step_seed, uint64_t(first_sequence + sequence)), place,
-                  uint32_t(row - sequence * length), uint32_t(c));
+        draw_bits(bits, philox_key(step_seed, uint64_t(first_sequence + sequence)), place, row - sequence * length,
+                  uint32_t(c));
         for (int i = 0; i < WIDTH; i++)
             values[i] = (bits[i] < dropped.threshold ? 0.0f : values[i] * dropped.scale) + added[i];
         store(out.row(n) + c, values);
@@ -56,7 +58,9 @@ void CudaBackend::dropout(Tensor out, Tensor x, Tensor residual, const DropoutDr
     op.shape("x", x, N, C, compute_);
     op.optional_shape("residual", residual, N, C, compute_);
     op.that(draw.probability >= 0 && draw.probability < 1, "probability must be at least 0 and below 1");
-    op.that(draw.length > 0, "length must be at least 1");
+    constexpr int64_t MOST = std::numeric_limits<int32_t>::max();
+    op.that(N <= MOST, "at most 2^31 - 1 rows");
+    op.that(draw.length > 0 && draw.length <= MOST, "length must be from 1 to 2^31 - 1");
     op.shape("seed", draw.seed, 1, 3, DType::i32);
     op.optional_shape("rows", draw.rows, 1, N, DType::i32);
     if (out.count() == 0) return;

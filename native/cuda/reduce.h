@@ -3,13 +3,12 @@
 
 #include <hardware.h>
 
-#include <cstdint>
-
 namespace dllm::cuda {
 
+// Over a warp, or over each group of so many neighbouring lanes, a power of two.
 template <class T>
-__device__ inline T warp_sum(T x) {
-    for (int lanes = WARP_SIZE / 2; lanes > 0; lanes /= 2) x += shuffle_xor(x, lanes);
+__device__ inline T warp_sum(T x, int lanes = WARP_SIZE) {
+    for (int mask = lanes / 2; mask > 0; mask /= 2) x += shuffle_xor(x, mask);
     return x;
 }
 
