@@ -1,4 +1,4 @@
-// e^x = fast_exp2(x LOG2_E), and back.
+// log2 e, of e^x = fast_exp2(x LOG2_E), and its inverse.
 #pragma once
 
 namespace dllm::cuda {
