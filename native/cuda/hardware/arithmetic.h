@@ -20,9 +20,6 @@ __device__ __forceinline__ float fast_reciprocal(float x) {
     return result;
 }
 
-// 1 / sqrt(x)
-__device__ __forceinline__ float rsqrt(float x) { return rsqrtf(x); }
-
 // Two floats rounded to bf16, as a fragment register of tensor_core.h holds them
 __device__ __forceinline__ unsigned pack_bf16(float low, float high) {
     const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);

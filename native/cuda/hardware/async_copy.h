@@ -17,13 +17,6 @@ __device__ __forceinline__ void cp_async_16(void* shared, const void* global, bo
                  : "memory");
 }
 
-// 4 bytes, both sides aligned to 4; zeros if not valid.
-__device__ __forceinline__ void cp_async_4(void* shared, const void* global, bool valid = true) {
-    asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(shared_address(shared)),
-                 "l"(__cvta_generic_to_global(global)), "r"(valid ? 4 : 0)
-                 : "memory");
-}
-
 // The copies issued since the last commit become a group, be it empty.
 __device__ __forceinline__ void cp_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 

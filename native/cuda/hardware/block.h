@@ -16,7 +16,4 @@ __device__ __forceinline__ T* shared_memory() {
 // Waits for all threads of the block; what they wrote before it, all of them see after it.
 __device__ __forceinline__ void sync_threads() { __syncthreads(); }
 
-// Makes this thread's earlier writes visible to other blocks before its later ones.
-__device__ __forceinline__ void thread_fence() { __threadfence(); }
-
 }  // namespace dllm::cuda

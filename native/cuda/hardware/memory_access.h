@@ -19,6 +19,5 @@ __device__ __forceinline__ void store_streaming(T* global, T value) {
 
 // Returns the value before the addition. Integers only: the order of float atomics is not deterministic.
 __device__ __forceinline__ int atomic_add(int* address, int value) { return atomicAdd(address, value); }
-__device__ __forceinline__ unsigned atomic_add(unsigned* address, unsigned value) { return atomicAdd(address, value); }
 
 }  // namespace dllm::cuda

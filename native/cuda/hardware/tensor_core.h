@@ -33,25 +33,10 @@ __device__ __forceinline__ void ldmatrix_x4(unsigned (&r)[4], const void* shared
                  : "memory");
 }
 
-// Two of them; the addresses of lanes 0 to 15 count.
-__device__ __forceinline__ void ldmatrix_x2(unsigned (&r)[2], const void* shared_row) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0, %1}, [%2];"
-                 : "=r"(r[0]), "=r"(r[1])
-                 : "r"(shared_address(shared_row))
-                 : "memory");
-}
-
 // The same with every matrix transposed: r[i] gets rows 2t and 2t+1 of column g of matrix i.
 __device__ __forceinline__ void ldmatrix_x4_trans(unsigned (&r)[4], const void* shared_row) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                  : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-                 : "r"(shared_address(shared_row))
-                 : "memory");
-}
-
-__device__ __forceinline__ void ldmatrix_x2_trans(unsigned (&r)[2], const void* shared_row) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0, %1}, [%2];"
-                 : "=r"(r[0]), "=r"(r[1])
                  : "r"(shared_address(shared_row))
                  : "memory");
 }

@@ -27,12 +27,6 @@ __device__ __forceinline__ T shuffle_xor(T v, int lane_mask, unsigned mask = FUL
     return __shfl_xor_sync(mask, v, lane_mask);
 }
 
-// v of lane `lane_id() + delta`; the own one where that is past the warp's end
-template <class T>
-__device__ __forceinline__ T shuffle_down(T v, unsigned delta, unsigned mask = FULL_WARP) {
-    return __shfl_down_sync(mask, v, delta);
-}
-
 // v of lane `lane`, which each lane may choose for itself
 template <class T>
 __device__ __forceinline__ T shuffle(T v, int lane, unsigned mask = FULL_WARP) {
@@ -46,10 +40,6 @@ __device__ __forceinline__ unsigned ballot(bool predicate, unsigned mask = FULL_
 
 __device__ __forceinline__ bool any(bool predicate, unsigned mask = FULL_WARP) {
     return __any_sync(mask, predicate) != 0;
-}
-
-__device__ __forceinline__ bool all(bool predicate, unsigned mask = FULL_WARP) {
-    return __all_sync(mask, predicate) != 0;
 }
 
 }  // namespace dllm::cuda

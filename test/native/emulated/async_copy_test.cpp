@@ -65,44 +65,44 @@ TEST(emulated_copies_without_a_wait_give_nan) {
 
 // Overwrites what is being read: the second fetch starts with no barrier after the readers.
 __global__ void overwrite_kernel(float* out, const float* x) {
-    auto* tile = shared_memory<float>();
+    auto* tile = shared_memory<float4>();
     for (int round = 0; round < 2; round++) {
-        cp_async_4(tile + lane_id(), x + round * THREADS + lane_id());
+        cp_async_16(tile + lane_id(), x + (round * THREADS + lane_id()) * 4);
         cp_async_commit();
         cp_async_wait<0>();
         sync_threads();
-        out[round * THREADS + lane_id()] = tile[THREADS - 1 - lane_id()];
+        out[round * THREADS + lane_id()] = tile[THREADS - 1 - lane_id()].x;
     }
 }
 
 TEST(emulated_copies_show_a_destination_still_in_use) {
     const FreshDevice fresh;
-    std::vector<float> values(2 * THREADS);
+    std::vector<float> values(2 * THREADS * 4);
     for (size_t i = 0; i < values.size(); i++) values[i] = float(i);
     DeviceArray<float> x(values);
     int wrong = 0;
     for (const auto& result : in_every_order([&] {
              DeviceArray<float> out(2 * THREADS);
-             succeed(launch(overwrite_kernel, 1, THREADS, THREADS * sizeof(float), nullptr, out.data(), x.data()));
+             succeed(launch(overwrite_kernel, 1, THREADS, THREADS * sizeof(float4), nullptr, out.data(), x.data()));
              return out.download();
          })) {
-        for (size_t lane = 0; lane < THREADS; lane++) wrong += result[lane] == values[THREADS - 1 - lane] ? 0 : 1;
+        for (size_t lane = 0; lane < THREADS; lane++) wrong += result[lane] == values[(THREADS - 1 - lane) * 4] ? 0 : 1;
     }
     CHECK(wrong > 0);
 }
 
 __global__ void padded_kernel(float* out, const float* x, int valid) {
-    auto* tile = shared_memory<float>();
-    cp_async_4(tile + lane_id(), lane_id() < valid ? x + lane_id() : nullptr, lane_id() < valid);
+    auto* tile = shared_memory<float4>();
+    cp_async_16(tile + lane_id(), lane_id() < valid ? x + 4 * lane_id() : nullptr, lane_id() < valid);
     cp_async_commit();
     cp_async_wait<0>();
-    out[lane_id()] = tile[lane_id()];
+    out[lane_id()] = tile[lane_id()].w;
 }
 
 TEST(emulated_copies_that_are_not_valid_give_zeros) {
     const FreshDevice fresh;
-    DeviceArray<float> x(std::vector<float>{1, 2, 3}), out(THREADS);
-    succeed(launch(padded_kernel, 1, THREADS, THREADS * sizeof(float), nullptr, out.data(), x.data(), 3));
+    DeviceArray<float> x(std::vector<float>{0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3}), out(THREADS);
+    succeed(launch(padded_kernel, 1, THREADS, THREADS * sizeof(float4), nullptr, out.data(), x.data(), 3));
     std::vector<float> expected(THREADS);
     for (size_t i = 0; i < 3; i++) expected[i] = float(i + 1);
     check_equal(out.download(), expected, "padded");

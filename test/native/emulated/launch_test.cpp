@@ -83,7 +83,7 @@ __global__ void layer_norm_kernel(float* out, const float* x, int64_t C, float e
     const float mean = block_sum(sum) / float(C);
     float squares = 0;
     for (int64_t c = threadIdx.x; c < C; c += blockDim.x) squares += (row[c] - mean) * (row[c] - mean);
-    const float rstd = rsqrt(block_sum(squares) / float(C) + eps);
+    const float rstd = 1.0f / std::sqrt(block_sum(squares) / float(C) + eps);
     for (int64_t c = threadIdx.x; c < C; c += blockDim.x) {
         out[int64_t(blockIdx.x) * C + c] = (row[c] - mean) * rstd;
     }

@@ -53,14 +53,12 @@ void multiply(const Lanes& lanes) {
 struct Load {
     const void* row;
     unsigned* r;
-    int count;
     bool transposed;
 };
 
 void load(const Lanes& lanes) {
-    const int count = lanes.at<Load>(0).count;
     const bool transposed = lanes.at<Load>(0).transposed;
-    for (int matrix = 0; matrix < count; matrix++) {
+    for (int matrix = 0; matrix < 4; matrix++) {
         uint16_t elements[8][8];
         for (int row = 0; row < 8; row++) {
             std::memcpy(elements[row], lanes.at<Load>(8 * matrix + row).row, sizeof(elements[row]));
@@ -82,9 +80,9 @@ void multiply_fragments(float (&d)[4], const unsigned (&a)[4], const unsigned (&
     meet({"mma_bf16_16x8x16", where, ALL_LANES}, &own, multiply);
 }
 
-void load_matrices(const Instruction& instruction, unsigned* r, int count, const void* shared_row, bool transposed) {
-    Load own{shared_row, r, count, transposed};
-    if (lane_of_running_thread() < 8 * count) check_shared(instruction.name, shared_row, 16);
+void load_matrices(const Instruction& instruction, unsigned (&r)[4], const void* shared_row, bool transposed) {
+    Load own{shared_row, r, transposed};
+    check_shared(instruction.name, shared_row, 16);
     meet({instruction.name, instruction.where, ALL_LANES}, &own, load);
 }
 

@@ -14,7 +14,7 @@ struct Instruction {
 void multiply_fragments(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2],
                         const std::source_location& where);
 
-// r[count] of the lane from `count` 8 x 8 matrices, whose rows the lanes name
-void load_matrices(const Instruction& instruction, unsigned* r, int count, const void* shared_row, bool transposed);
+// r of the lane from four 8 x 8 matrices, whose rows the lanes name
+void load_matrices(const Instruction& instruction, unsigned (&r)[4], const void* shared_row, bool transposed);
 
 }  // namespace dllm::emulated

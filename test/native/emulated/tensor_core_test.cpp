@@ -67,24 +67,18 @@ TEST(emulated_mma_follows_the_fragment_layout) {
 
 constexpr int ROW_ELEMENTS = 24;  // of shared memory: matrices lie in rows wider than themselves
 
-// Fills shared memory with numbers and loads 8 x 8 matrices from it: out[lane][i] for each of the four instructions.
+// Fills shared memory with numbers and loads 8 x 8 matrices from it: out[lane][i] for both instructions.
 __global__ void load_kernel(unsigned* out) {
     auto* shared = shared_memory<unsigned short>();
     for (int i = lane_id(); i < 32 * ROW_ELEMENTS; i += WARP_SIZE) shared[i] = static_cast<unsigned short>(i);
     sync_warp();
     const unsigned short* row = shared + lane_id() * ROW_ELEMENTS + 8;
-    unsigned x4[4], x4_trans[4], x2[2], x2_trans[2];
+    unsigned x4[4], x4_trans[4];
     ldmatrix_x4(x4, row);
     ldmatrix_x4_trans(x4_trans, row);
-    ldmatrix_x2(x2, lane_id() < 16 ? row : nullptr);  // the addresses of the others do not count
-    ldmatrix_x2_trans(x2_trans, lane_id() < 16 ? row : nullptr);
     for (int i = 0; i < 4; i++) {
-        out[lane_id() * 12 + i] = x4[i];
-        out[lane_id() * 12 + 4 + i] = x4_trans[i];
-    }
-    for (int i = 0; i < 2; i++) {
-        out[lane_id() * 12 + 8 + i] = x2[i];
-        out[lane_id() * 12 + 10 + i] = x2_trans[i];
+        out[lane_id() * 8 + i] = x4[i];
+        out[lane_id() * 8 + 4 + i] = x4_trans[i];
     }
 }
 
@@ -95,22 +89,19 @@ TEST(emulated_ldmatrix_follows_the_fragment_layout) {
         return unsigned((8 * matrix + row) * ROW_ELEMENTS + 8 + column);
     };
     const auto results = in_every_order([] {
-        DeviceArray<unsigned> out(WARP_SIZE * 12);
+        DeviceArray<unsigned> out(WARP_SIZE * 8);
         succeed(launch(load_kernel, 1, WARP_SIZE, 32 * ROW_ELEMENTS * sizeof(short), nullptr, out.data()));
         return out.download();
     });
     for (const std::vector<unsigned>& result : results) {
         for (int lane = 0; lane < WARP_SIZE; lane++) {
-            const unsigned* own = &result[size_t(lane * 12)];
+            const unsigned* own = &result[size_t(lane * 8)];
             const int g = lane / 4, t = lane % 4;
             for (int i = 0; i < 4; i++) {
                 const unsigned straight = element(i, g, 2 * t) | element(i, g, 2 * t + 1) << 16;
                 const unsigned transposed = element(i, 2 * t, g) | element(i, 2 * t + 1, g) << 16;
                 check_equal(own[i], straight, "x4");
                 check_equal(own[4 + i], transposed, "x4 trans");
-                if (i >= 2) continue;
-                check_equal(own[8 + i], straight, "x2");
-                check_equal(own[10 + i], transposed, "x2 trans");
             }
         }
     }
@@ -123,9 +114,10 @@ __global__ void load_and_multiply_kernel(float* d, const float* a, const float* 
     for (int i = lane_id(); i < M * K; i += WARP_SIZE) shared_a[i] = __float2bfloat16_rn(a[i]);
     for (int i = lane_id(); i < K * N; i += WARP_SIZE) shared_b[i] = __float2bfloat16_rn(b[i]);
     sync_warp();
-    unsigned ra[4], rb[2];
+    unsigned ra[4], rb_twice[4];
     ldmatrix_x4(ra, shared_a + lane_id() % 16 * K + lane_id() / 16 * 8);
-    ldmatrix_x2_trans(rb, shared_b + lane_id() % 16 * N);
+    ldmatrix_x4_trans(rb_twice, shared_b + lane_id() % 16 * N);
+    const unsigned rb[2] = {rb_twice[0], rb_twice[1]};
     const int g = lane_id() / 4, t = lane_id() % 4;
     float rd[4] = {};
     mma_bf16_16x8x16(rd, ra, rb);

@@ -12,7 +12,6 @@ void meet(const Meeting& meeting, void* slot, void (*complete)(const Lanes&)) {
     running_block().meet(meeting, slot, complete);
 }
 
-int lane_of_running_thread() { return running_block().lane(); }
 PendingCopies& pending_copies() { return running_block().copies(); }
 std::byte* shared_begin() { return running_block().shared().begin(); }
 

@@ -40,7 +40,6 @@ private:
 // runs ahead and changes what another has yet to read.
 void meet(const Meeting& meeting, void* slot, void (*complete)(const Lanes& lanes));
 
-int lane_of_running_thread();
 std::byte* shared_begin();
 // A fault unless the bytes lie in the block's shared memory and start at a multiple of their number.
 void check_shared(const char* name, const void* begin, size_t bytes);

@@ -15,7 +15,6 @@ inline float flush_to_zero(float x) {
 inline float fast_exp2(float x) { return flush_to_zero(std::exp2(flush_to_zero(x))); }
 
 inline float fast_reciprocal(float x) { return flush_to_zero(1.0f / flush_to_zero(x)); }
-inline float rsqrt(float x) { return 1.0f / std::sqrt(x); }
 
 inline unsigned pack_bf16(float low, float high) {
     return unsigned(__float2bfloat16_rn(low).bits) | unsigned(__float2bfloat16_rn(high).bits) << 16;

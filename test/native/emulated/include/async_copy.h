@@ -10,10 +10,6 @@ inline void cp_async_16(void* shared, const void* global, bool valid = true) {
     emulated::issue_copy("cp_async_16", shared, global, 16, valid);
 }
 
-inline void cp_async_4(void* shared, const void* global, bool valid = true) {
-    emulated::issue_copy("cp_async_4", shared, global, 4, valid);
-}
-
 inline void cp_async_commit() { emulated::commit_copies(); }
 
 template <int N>

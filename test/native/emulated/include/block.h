@@ -16,6 +16,4 @@ inline void sync_threads(std::source_location where = std::source_location::curr
     emulated::wait_for_block(where);
 }
 
-inline void thread_fence() {}  // blocks run one after the other
-
 }  // namespace dllm::cuda

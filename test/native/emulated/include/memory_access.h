@@ -26,10 +26,4 @@ inline int atomic_add(int* address, int value) {
     return before;
 }
 
-inline unsigned atomic_add(unsigned* address, unsigned value) {
-    const unsigned before = *address;
-    *address = before + value;
-    return before;
-}
-
 }  // namespace dllm::cuda

@@ -15,22 +15,12 @@ inline void mma_bf16_16x8x16(float (&d)[4], const unsigned (&a)[4], const unsign
 
 inline void ldmatrix_x4(unsigned (&r)[4], const void* shared_row,
                         std::source_location where = std::source_location::current()) {
-    emulated::load_matrices({"ldmatrix_x4", where}, r, 4, shared_row, false);
-}
-
-inline void ldmatrix_x2(unsigned (&r)[2], const void* shared_row,
-                        std::source_location where = std::source_location::current()) {
-    emulated::load_matrices({"ldmatrix_x2", where}, r, 2, shared_row, false);
+    emulated::load_matrices({"ldmatrix_x4", where}, r, shared_row, false);
 }
 
 inline void ldmatrix_x4_trans(unsigned (&r)[4], const void* shared_row,
                               std::source_location where = std::source_location::current()) {
-    emulated::load_matrices({"ldmatrix_x4_trans", where}, r, 4, shared_row, true);
-}
-
-inline void ldmatrix_x2_trans(unsigned (&r)[2], const void* shared_row,
-                              std::source_location where = std::source_location::current()) {
-    emulated::load_matrices({"ldmatrix_x2_trans", where}, r, 2, shared_row, true);
+    emulated::load_matrices({"ldmatrix_x4_trans", where}, r, shared_row, true);
 }
 
 }  // namespace dllm::cuda

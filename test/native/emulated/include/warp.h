@@ -62,13 +62,6 @@ T shuffle_xor(T v, int lane_mask, unsigned mask = FULL_WARP,
 }
 
 template <class T>
-T shuffle_down(T v, unsigned delta, unsigned mask = FULL_WARP,
-               std::source_location where = std::source_location::current()) {
-    const uint64_t source = uint64_t(lane_id()) + delta;
-    return exchange("shuffle_down", v, source < WARP_SIZE ? int(source) : lane_id(), mask, where);
-}
-
-template <class T>
 T shuffle(T v, int lane, unsigned mask = FULL_WARP, std::source_location where = std::source_location::current()) {
     return exchange("shuffle", v, int(unsigned(lane) % WARP_SIZE), mask, where);
 }
@@ -103,11 +96,6 @@ inline unsigned ballot(bool predicate, unsigned mask = FULL_WARP,
 inline bool any(bool predicate, unsigned mask = FULL_WARP,
                 std::source_location where = std::source_location::current()) {
     return vote("any", predicate, mask, where) != 0;
-}
-
-inline bool all(bool predicate, unsigned mask = FULL_WARP,
-                std::source_location where = std::source_location::current()) {
-    return vote("all", predicate, mask, where) == mask;
 }
 
 }  // namespace dllm::cuda
