@@ -54,6 +54,4 @@ private:
     const char* op_;
 };
 
-inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 }  // namespace dllm

@@ -1,4 +1,5 @@
 // Layer norm and RMS norm.
+#include "../ceil_div.h"
 #include "../norm_check.h"
 #include "backend.h"
 #include "check.h"

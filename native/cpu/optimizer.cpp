@@ -1,4 +1,5 @@
 // The global gradient norm, AdamW and the moving average of the weights.
+#include "../ceil_div.h"
 #include "../update_check.h"
 #include "backend.h"
 #include "check.h"

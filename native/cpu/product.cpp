@@ -1,6 +1,7 @@
 // Runs a matrix product: depth in blocks, the operands packed, the output shared out as a grid.
 #include "product.h"
 
+#include "../ceil_div.h"
 #include "check.h"
 #include "scratch.h"
 #include "thread_pool.h"

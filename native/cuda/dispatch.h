@@ -1,6 +1,7 @@
 // From a tensor's run-time facts to a kernel's template arguments, and from a Tensor to what a kernel takes.
 #pragma once
 
+#include "../ceil_div.h"
 #include "../op_check.h"
 #include "../tensor.h"
 #include "element.h"

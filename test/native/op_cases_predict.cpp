@@ -1,6 +1,6 @@
 // Op cases: the predicted token, equal to the float twin's, and its confidence.
+#include "ceil_div.h"
 #include "op_cases.h"
-#include "op_check.h"
 #include "plan_table.h"
 #include "reference/predict.h"
 
