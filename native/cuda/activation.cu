@@ -129,10 +129,8 @@ void CudaBackend::activation_forward(Tensor out, Tensor x, Activation kind) {
     dispatch(compute_, in_packs({out, x}), [&](auto element, auto width) {
         using T = decltype(element);
         constexpr int WIDTH = decltype(width)::value;
-        const Cover threads = cover(N, F, WIDTH);
-        check(launch(forward_kernel<T, WIDTH>(kind), threads.grid, threads.block, 0, context_.stream(), rows_of<T>(out),
-                     rows_of<const T>(x), N, F),
-              "activation_forward");
+        launch_over("activation_forward", forward_kernel<T, WIDTH>(kind), N, F, WIDTH, context_.stream(),
+                    rows_of<T>(out), rows_of<const T>(x));
     });
 }
 
@@ -146,10 +144,8 @@ void CudaBackend::activation_backward(Tensor dx, Tensor dout, Tensor x, Activati
     dispatch(compute_, in_packs({dx, dout, x}), [&](auto element, auto width) {
         using T = decltype(element);
         constexpr int WIDTH = decltype(width)::value;
-        const Cover threads = cover(N, F, WIDTH);
-        check(launch(backward_kernel<T, WIDTH>(kind), threads.grid, threads.block, 0, context_.stream(), rows_of<T>(dx),
-                     rows_of<const T>(dout), rows_of<const T>(x), N, F),
-              "activation_backward");
+        launch_over("activation_backward", backward_kernel<T, WIDTH>(kind), N, F, WIDTH, context_.stream(),
+                    rows_of<T>(dx), rows_of<const T>(dout), rows_of<const T>(x));
     });
 }
 

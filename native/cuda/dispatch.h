@@ -4,6 +4,7 @@
 #include "../ceil_div.h"
 #include "../op_check.h"
 #include "../tensor.h"
+#include "context.h"
 #include "element.h"
 
 #include <algorithm>
@@ -99,6 +100,14 @@ inline Cover cover(int64_t rows, int64_t columns, int width) {
     const int64_t rows_per_block = THREADS / lanes;
     return {dim3(blocks_for(groups, lanes), strided_blocks_for(rows, rows_per_block)),
             dim3(unsigned(lanes), unsigned(rows_per_block))};
+}
+
+// Launches a kernel over rows of columns, which are its last parameters.
+template <class... Parameters, class... Arguments>
+void launch_over(const char* op, void (*kernel)(Parameters...), int64_t rows, int64_t columns, int width,
+                 cudaStream_t stream, const Arguments&... arguments) {
+    const Cover threads = cover(rows, columns, width);
+    check(launch(kernel, threads.grid, threads.block, 0, stream, arguments..., rows, columns), op);
 }
 
 // body(row, column) for each group of WIDTH columns of every row, in a kernel launched over its cover.

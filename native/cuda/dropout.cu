@@ -68,11 +68,9 @@ void CudaBackend::dropout(Tensor out, Tensor x, Tensor residual, const DropoutDr
     dispatch(compute_, in_packs({out, x, residual}), [&](auto element, auto width) {
         using T = decltype(element);
         constexpr int WIDTH = decltype(width)::value;
-        const Cover threads = cover(N, C, WIDTH);
-        check(launch(dropout_rows<T, WIDTH>, threads.grid, threads.block, 0, context_.stream(), rows_of<T>(out),
-                     rows_of<const T>(x), rows_of<const T>(residual), draw.seed.i32(), draw.rows.i32(), draw.length,
-                     draw.place, dropped, N, C),
-              "dropout");
+        launch_over("dropout", dropout_rows<T, WIDTH>, N, C, WIDTH, context_.stream(), rows_of<T>(out),
+                    rows_of<const T>(x), rows_of<const T>(residual), draw.seed.i32(), draw.rows.i32(), draw.length,
+                    draw.place, dropped);
     });
 }
 

@@ -117,10 +117,8 @@ void add_rows_by_id(Tensor table, Tensor ids, Tensor dout, Scratch& scratch, cud
     dispatch(dout.dtype, in_packs({dout, table}), [&](auto element, auto width) {
         using T = decltype(element);
         constexpr int WIDTH = decltype(width)::value;
-        const Cover threads = cover(pieces, C, WIDTH);
-        check(launch(sum_runs<T, WIDTH>, threads.grid, threads.block, 0, stream, rows_of<float>(table), sums,
-                     rows_of<const T>(dout), order, N, pieces, C),
-              "sum_runs");
+        launch_over("sum_runs", sum_runs<T, WIDTH>, pieces, C, WIDTH, stream, rows_of<float>(table), sums,
+                    rows_of<const T>(dout), order, N);
     });
     if (pieces == 1) return;
     const auto add_crossing = [&](auto width) {
@@ -154,11 +152,8 @@ void CudaBackend::embedding_forward(Tensor out, Tensor tokens, Tensor positions,
     dispatch(compute_, in_packs({out, token_table, position_table}), [&](auto element, auto width) {
         using T = decltype(element);
         constexpr int WIDTH = decltype(width)::value;
-        const Cover threads = cover(N, C, WIDTH);
-        check(launch(embed<T, WIDTH>, threads.grid, threads.block, 0, context_.stream(), rows_of<T>(out),
-                     rows_of<const T>(token_table), rows_of<const T>(position_table), tokens.i32(), positions.i32(), N,
-                     C),
-              "embedding_forward");
+        launch_over("embedding_forward", embed<T, WIDTH>, N, C, WIDTH, context_.stream(), rows_of<T>(out),
+                    rows_of<const T>(token_table), rows_of<const T>(position_table), tokens.i32(), positions.i32());
     });
 }
 

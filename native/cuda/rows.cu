@@ -37,10 +37,8 @@ void CudaBackend::gather_rows(Tensor out, Tensor x, Tensor rows) {
     dispatch(compute_, in_packs({out, x}), [&](auto element, auto width) {
         using T = decltype(element);
         constexpr int WIDTH = decltype(width)::value;
-        const Cover threads = cover(M, C, WIDTH);
-        check(launch(gather<T, WIDTH>, threads.grid, threads.block, 0, context_.stream(), rows_of<T>(out),
-                     rows_of<const T>(x), rows.i32(), M, C),
-              "gather_rows");
+        launch_over("gather_rows", gather<T, WIDTH>, M, C, WIDTH, context_.stream(), rows_of<T>(out),
+                    rows_of<const T>(x), rows.i32());
     });
 }
 
@@ -54,10 +52,8 @@ void CudaBackend::scatter_rows(Tensor dx, Tensor dout, Tensor rows) {
     dispatch(compute_, in_packs({dx, dout}), [&](auto element, auto width) {
         using T = decltype(element);
         constexpr int WIDTH = decltype(width)::value;
-        const Cover threads = cover(M, C, WIDTH);
-        check(launch(scatter<T, WIDTH>, threads.grid, threads.block, 0, context_.stream(), rows_of<T>(dx),
-                     rows_of<const T>(dout), rows.i32(), M, C),
-              "scatter_rows");
+        launch_over("scatter_rows", scatter<T, WIDTH>, M, C, WIDTH, context_.stream(), rows_of<T>(dx),
+                    rows_of<const T>(dout), rows.i32());
     });
 }
 
