@@ -2,11 +2,14 @@
 //   device NAME
 //   cublas VERSION
 //   plan timed|first|captured KEY ALGORITHM
-//   fusion 0|1 KEY
+//   fusion yes|slower|not_offered|no_memory|no_time KEY
+//   fusion failed KEY ERROR
 //   end
 #include "matmul_choices.h"
 
+#include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <limits>
 #include <type_traits>
 #include <utility>
@@ -15,7 +18,8 @@ namespace dllm::cuda {
 namespace {
 
 constexpr int64_t MOST = int64_t(1) << 48;  // of a size
-constexpr const char* CHOSEN_NAMES[] = {"timed", "first", "captured"};
+constexpr std::string_view CHOSEN_NAMES[] = {"timed", "first", "captured"};
+constexpr std::string_view FUSED_NAMES[] = {"yes", "slower", "not_offered", "failed", "no_memory", "no_time"};
 
 // visit(field, least, most) for each field of a key
 template <class Key, class Visit>
@@ -69,6 +73,16 @@ public:
         return value;
     }
 
+    // The index of a word among names.
+    template <size_t COUNT>
+    size_t one_of(const std::string_view (&names)[COUNT]) {
+        const auto found = std::find(std::begin(names), std::end(names), word());
+        if (found != std::end(names)) return size_t(found - std::begin(names));
+        std::string accepted;
+        for (const std::string_view name : names) accepted.append(accepted.empty() ? "" : ", ").append(name);
+        reject("expected one of " + accepted);
+    }
+
     std::string_view rest_of_line() { return std::exchange(line_, {}); }
 
     void finish_line() const {
@@ -88,20 +102,26 @@ private:
     int number_ = 0;
 };
 
+std::string one_line(std::string text) {
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    return text;
+}
+
 }  // namespace
 
 std::string write_choices(const MatmulChoices& choices) {
     std::string text = "device " + choices.device + "\ncublas " + std::to_string(choices.cublas_version) + "\n";
     const auto write = [&](const auto& field, int64_t, int64_t) { text += " " + std::to_string(int64_t(field)); };
     for (const auto& [key, algorithm, chosen] : choices.plans) {
-        text += std::string("plan ") + CHOSEN_NAMES[int(chosen)];
+        text.append("plan ").append(CHOSEN_NAMES[int(chosen)]);
         for_each_field(key, write);
         for_each_field_of_algorithm(algorithm, write);
         text += "\n";
     }
-    for (const auto& [key, fused] : choices.fusions) {
-        text += fused ? "fusion 1" : "fusion 0";
+    for (const auto& [key, choice] : choices.fusions) {
+        text.append("fusion ").append(FUSED_NAMES[int(choice.fused)]);
         for_each_field(key, write);
+        if (choice.fused == Fused::failed) text += " " + one_line(choice.error);
         text += "\n";
     }
     return text + "end\n";
@@ -126,17 +146,14 @@ MatmulChoices read_choices(std::string_view text) {
         if (kind == "end") break;
         if (kind == "plan") {
             auto& [key, algorithm, chosen] = choices.plans.emplace_back();
-            const std::string_view name = reader.word();
-            int how = 0;
-            while (how < 3 && name != CHOSEN_NAMES[how]) how++;
-            if (how == 3) reader.reject("expected timed, first or captured");
-            chosen = Chosen(how);
+            chosen = Chosen(reader.one_of(CHOSEN_NAMES));
             for_each_field(key, read);
             for_each_field_of_algorithm(algorithm, read);
         } else if (kind == "fusion") {
-            auto& [key, fused] = choices.fusions.emplace_back();
-            read(fused, 0, 1);
+            auto& [key, choice] = choices.fusions.emplace_back();
+            choice.fused = Fused(reader.one_of(FUSED_NAMES));
             for_each_field(key, read);
+            if (choice.fused == Fused::failed) choice.error = reader.rest_of_line();
         } else {
             reader.reject("expected plan, fusion or end");
         }

@@ -10,6 +10,14 @@
 
 namespace dllm::cuda {
 
+// Whether an epilogue is used: yes, or why not. Without memory or time nothing was tried, which holds for a process.
+enum class Fused : uint8_t { yes, slower, not_offered, failed, no_memory, no_time };
+
+struct FusionChoice {
+    Fused fused;
+    std::string error;  // of what failed
+};
+
 struct MatmulChoices {
     struct Plan {
         MatmulKey key;
@@ -18,7 +26,7 @@ struct MatmulChoices {
     };
     struct Fusion {
         MatmulKey key;
-        bool fused;
+        FusionChoice choice;
     };
 
     std::string device;

@@ -1,6 +1,8 @@
 // MatmulPlans: see matmul_plans.h.
 #include "matmul_plans.h"
 
+#include "failed_devices.h"
+
 #include <chrono>
 #include <optional>
 
@@ -87,29 +89,37 @@ void MatmulPlans::choose_fastest(MatmulPlan& plan, const MatmulProduct& product,
 bool MatmulPlans::fuses(const MatmulProduct& product, const std::function<void(bool)>& rehearse) {
     if (options_.epilogues == UseEpilogues::off) return false;
     const MatmulKey key = key_of(product);
-    if (const auto kept = fusions_.find(key); kept != fusions_.end()) return kept->second;
+    auto kept = fusions_.find(key);
+    if (kept == fusions_.end()) kept = fusions_.emplace(key, choose_fusion(product, rehearse)).first;
+    return kept->second.fused == Fused::yes;
+}
+
+FusionChoice MatmulPlans::choose_fusion(const MatmulProduct& product, const std::function<void(bool)>& rehearse) {
     const bool always = options_.epilogues == UseEpilogues::on;
-    const bool fused = (always || may_time()) && find(product) != nullptr && (always || is_faster_fused(rehearse));
-    return fusions_[key] = fused;
+    if (!always && !may_time()) return {Fused::no_time, {}};
+    try {
+        if (find(product) == nullptr) return {Fused::not_offered, {}};
+        return {always || is_faster_fused(rehearse) ? Fused::yes : Fused::slower, {}};
+    } catch (const Error& error) {
+        require_alive(context_.device());
+        (void)cudaGetLastError();  // that of a trial is no one else's
+        if (error.code() == ErrorCode::out_of_memory) return {Fused::no_memory, {}};
+        return {Fused::failed, error.what()};
+    }
 }
 
 bool MatmulPlans::is_faster_fused(const std::function<void(bool)>& rehearse) {
-    try {
-        rehearse(false);  // chooses the algorithms of the parts
-        const Trial trial(*this);
-        Stopwatch stopwatch(context_);
-        const auto time = [&](bool fused) {
-            return *stopwatch.median([&] {
-                rehearse(fused);
-                return true;
-            });
-        };
-        const float in_parts = time(false);
-        return time(true) < in_parts;
-    } catch (const Error& error) {  // without memory for trials it is done in parts
-        if (error.code() != ErrorCode::out_of_memory) throw;
-        return false;
-    }
+    rehearse(false);  // chooses the algorithms of the parts
+    const Trial trial(*this);
+    Stopwatch stopwatch(context_);
+    const auto time = [&](bool fused) {
+        return *stopwatch.median([&] {
+            rehearse(fused);
+            return true;
+        });
+    };
+    const float in_parts = time(false);
+    return time(true) < in_parts;
 }
 
 bool MatmulPlans::captures() const {

@@ -2,7 +2,7 @@
 // is fastest is found by trying, at first use.
 #pragma once
 
-#include "matmul_plan.h"
+#include "matmul_choices.h"
 #include "stopwatch.h"
 
 #include <functional>
@@ -37,7 +37,7 @@ public:
 
     // Whether to compute something by a product with an epilogue rather than in parts; the same for the same key.
     // rehearse(true) does it by the epilogue, rehearse(false) in parts, both leaving everything that cannot be written
-    // again as it was.
+    // again as it was. An epilogue that cannot be used is none that is faster; only a device that fails throws.
     bool fuses(const MatmulProduct& product, const std::function<void(bool)>& rehearse);
 
     // All choices as text.
@@ -53,6 +53,7 @@ private:
     // The policy: everything else holds whatever is chosen here.
     void choose(MatmulPlan& plan, const MatmulProduct& product, const std::vector<Algorithm>& candidates);
     void choose_fastest(MatmulPlan& plan, const MatmulProduct& product, const std::vector<Algorithm>& candidates);
+    FusionChoice choose_fusion(const MatmulProduct& product, const std::function<void(bool)>& rehearse);
     bool is_faster_fused(const std::function<void(bool)>& rehearse);
     bool captures() const;
     bool may_time() const;
@@ -60,7 +61,7 @@ private:
     Context& context_;
     MatmulOptions options_;
     std::map<MatmulKey, std::unique_ptr<MatmulPlan>> plans_;
-    std::map<MatmulKey, bool> fusions_;
+    std::map<MatmulKey, FusionChoice> fusions_;
     double seconds_ = 0;  // spent on trials
 };
 

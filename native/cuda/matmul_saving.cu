@@ -40,7 +40,7 @@ MatmulOptions MatmulOptions::from_environment() {
 std::string MatmulPlans::save() const {
     MatmulChoices choices{device_description(context_.device()), int64_t(cublasLtGetVersion()), {}, {}};
     for (const auto& [key, plan] : plans_) choices.plans.push_back({key, plan->algorithm().id, plan->chosen()});
-    for (const auto& [key, fused] : fusions_) choices.fusions.push_back({key, fused});
+    for (const auto& [key, choice] : fusions_) choices.fusions.push_back({key, choice});
     return write_choices(choices);
 }
 
@@ -65,11 +65,13 @@ std::string MatmulPlans::restore(const std::string& text) {
             plan->choose(*found, chosen);
             plans[key] = std::move(plan);
         }
-        for (const auto& [key, fused] : choices.fusions)
-            if (fused && !plans.contains(key)) return "the algorithm of " + describe(key) + " is missing";
+        for (const auto& [key, choice] : choices.fusions)
+            if (choice.fused == Fused::yes && !plans.contains(key))
+                return "the algorithm of " + describe(key) + " is missing";
         for (auto& [key, plan] : plans) plans_[key] = std::move(plan);
         if (options_.epilogues == UseEpilogues::measured)
-            for (const auto& [key, fused] : choices.fusions) fusions_[key] = fused;
+            for (const auto& [key, choice] : choices.fusions)
+                if (choice.fused != Fused::no_memory && choice.fused != Fused::no_time) fusions_[key] = choice;
         return {};
     } catch (const Error& error) {
         return error.what();

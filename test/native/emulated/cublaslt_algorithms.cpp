@@ -166,6 +166,8 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
     if (const auto status = describe_problem(problem, operation, a, b, c, d); status != CUBLAS_STATUS_SUCCESS) {
         return status;
     }
+    if (!problem.operation.only_multiplies() && device().epilogue_refusal == Refusal::heuristic)
+        return CUBLAS_STATUS_INVALID_VALUE;
     for (const Configuration& candidate : configurations) {
         const cublasLtMatmulAlgo_t algorithm = pack(candidate);
         Needs needs{};

@@ -80,6 +80,8 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t oper
     if (const auto status = check_pointers(problem, operands, needs); status != CUBLAS_STATUS_SUCCESS) return status;
     const int number = algorithm != nullptr ? number_of(*algorithm) : -1;
     if (number >= 0 && device().algorithms[number].is_refused) return CUBLAS_STATUS_NOT_SUPPORTED;
+    if (!problem.operation.only_multiplies() && device().epilogue_refusal == Refusal::launch)
+        return CUBLAS_STATUS_EXECUTION_FAILED;
     if (needs.workspace_bytes > 0) {
         const bool enough = workspace_bytes >= needs.workspace_bytes && workspace != nullptr;
         if (!enough || !is_aligned(workspace, WORKSPACE_ALIGNMENT)) return CUBLAS_STATUS_INVALID_VALUE;

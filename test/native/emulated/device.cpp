@@ -107,6 +107,11 @@ void refuse_algorithm(int n) {
     device().algorithms[n].is_refused = true;
 }
 
+void refuse_epilogues(Refusal where) {
+    const std::lock_guard lock(device().mutex);
+    device().epilogue_refusal = where;
+}
+
 int64_t algorithm_runs(int n) {
     const std::lock_guard lock(device().mutex);
     return device().algorithms[n].runs;
@@ -140,6 +145,7 @@ void reset() {
     d.count = fresh.count;
     d.until_failed_launch = d.until_failed_allocation = d.until_failed_handle = 0;
     d.kernel_delay = fresh.kernel_delay, d.epilogue_delay = fresh.epilogue_delay;
+    d.epilogue_refusal = fresh.epilogue_refusal;
     std::copy(std::begin(fresh.algorithms), std::end(fresh.algorithms), std::begin(d.algorithms));
     remember_error(cudaSuccess);
 }

@@ -38,6 +38,7 @@ struct Device {
     int64_t handles = 0;  // that were asked for
     Delay delay{0};       // by which the clock of events is ahead
     Delay kernel_delay{0}, epilogue_delay{0};
+    Refusal epilogue_refusal = Refusal::none;
     AlgorithmState algorithms[ALGORITHMS];
 };
 

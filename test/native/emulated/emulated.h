@@ -45,6 +45,10 @@ void slow_epilogues(double milliseconds);
 void slow_kernels(double milliseconds);
 // Products by the n-th algorithm are refused, though it is offered.
 void refuse_algorithm(int n);
+// Products with an epilogue beyond a bias are refused: with INVALID_VALUE where algorithms for them are asked for, or
+// with EXECUTION_FAILED where they are run.
+enum class Refusal { none, heuristic, launch };
+void refuse_epilogues(Refusal where);
 // Products by the n-th algorithm, since reset().
 int64_t algorithm_runs(int n);
 

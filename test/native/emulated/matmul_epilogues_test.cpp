@@ -20,7 +20,7 @@ void check_products(DType compute, const char* epilogues) {
         if (op_case.name.starts_with("matmul")) all += test::op_case_differences(backend, op_case);
     if (!all.empty()) throw test::Failure{backend.name() + all, std::source_location::current()};
     // Without packs there is no epilogue for an activation.
-    check_equal(backend.plans().find("fusion 1") != std::string::npos, epilogues == std::string("on"), "epilogues");
+    check_equal(backend.plans().find("fusion yes") != std::string::npos, epilogues == std::string("on"), "epilogues");
 }
 
 TEST(emulated_products_in_parts_f32) { check_products(DType::f32, "off"); }
@@ -95,16 +95,16 @@ TEST(epilogues_are_used_where_they_are_faster) {
     slow_kernels(1000);
     Layer layer;
     layer.all();
-    check_equal(layer.fusions("fusion 1"), 3, "epilogues");
+    check_equal(layer.fusions("fusion yes"), 3, "epilogues");
     check_equal(layer.launches(&Layer::forward), 1, "launches forward");
     check_equal(layer.launches(&Layer::backward), 1, "launches backward");
     slow_kernels(0);
     slow_epilogues(1000);
     layer.all();  // decided once
-    check_equal(layer.fusions("fusion 1"), 3, "epilogues");
+    check_equal(layer.fusions("fusion yes"), 3, "epilogues");
     Layer other;
     other.all();
-    check_equal(other.fusions("fusion 0"), 3, "products in parts");
+    check_equal(other.fusions("fusion slower"), 3, "products in parts");
     check_equal(other.launches(&Layer::forward), 2, "launches forward");
     check_equal(other.launches(&Layer::backward), 2, "launches backward");
 }
@@ -135,13 +135,86 @@ TEST(epilogues_that_were_saved_have_their_algorithm) {
     layer.forward();
     std::string text = layer.backend.plans();
     // Drops the line of the product with the epilogue, the only one that has a fusion.
-    const std::string key = text.substr(text.find("fusion 1 ") + 9, text.find("\nend") - text.find("fusion 1 ") - 9);
+    const std::string key =
+        text.substr(text.find("fusion yes ") + 11, text.find("\nend") - text.find("fusion yes ") - 11);
     const size_t at = text.find("plan timed " + key);
     CHECK(at != std::string::npos);
     text.erase(at, text.find('\n', at) + 1 - at);
     Layer other;
     CHECK(other.backend.restore_plans(text).starts_with("the algorithm of a product of 64 x 64 x 64 is missing"));
     check_equal(other.fusions("plan"), 0, "plans");
+}
+
+TEST(epilogues_that_cannot_be_used_are_not) {
+    const FreshDevice fresh;
+    const EnvironmentSetting tune("DLLM_CUDA_TUNE", "on");
+    slow_kernels(1000);  // or else they would be faster
+    for (const auto& [where, reason] :
+         {std::pair(Refusal::heuristic, "cublasLtMatmulAlgoGetHeuristic failed: CUBLAS_STATUS_INVALID_VALUE"),
+          std::pair(Refusal::launch, "CUBLAS_STATUS_EXECUTION_FAILED")}) {
+        refuse_epilogues(where);
+        Layer layer;
+        layer.all();
+        check_equal(layer.fusions("fusion failed"), 3, "epilogues that failed");
+        const std::string saved = layer.backend.plans();
+        CHECK(saved.find(reason) != std::string::npos);
+        check_equal(layer.launches(&Layer::forward), 2, "launches forward");
+        check_error(cudaGetLastError(), cudaSuccess);
+        refuse_epilogues(Refusal::none);
+        Layer resumed;
+        check_equal(resumed.backend.restore_plans(saved), "", "reason");
+        resumed.all();
+        check_equal(resumed.backend.plans(), saved, "choices");
+    }
+}
+
+// One algorithm is not timed as a candidate, so that it first runs as an epilogue.
+TEST(epilogues_with_a_single_algorithm_that_fails_are_not_used) {
+    const FreshDevice fresh;
+    const EnvironmentSetting tune("DLLM_CUDA_TUNE", "on");
+    Context context(0);
+    MatmulPlans plans(context, {});
+    Products products(16, 16, 16);
+    MatmulProduct product = products.product();
+    product.out.data = product.out.f32() + 1;
+    MatmulProduct fused = product;
+    fused.epilogue = Epilogue::sums_of_b, fused.sums = products.bias();
+    refuse_epilogues(Refusal::launch);
+    const auto rehearse = [&](bool fuse) { plans.run(fuse ? fused : product); };
+    CHECK(!plans.fuses(fused, rehearse));
+    check_equal(count_lines(plans.save(), "fusion failed"), 1, "epilogues that failed");
+    rehearse(false);
+}
+
+TEST(epilogues_that_lose_the_device_say_so) {
+    const FreshDevice fresh;
+    const EnvironmentSetting tune("DLLM_CUDA_TUNE", "on");
+    for (const int64_t launch : {1, 20, 50}) {
+        FreshDevice::renew();
+        Layer lost;
+        fail_launch(launch);
+        check_throws([&] { lost.all(); }, ErrorCode::device, "cudaErrorIllegalAddress");
+    }
+}
+
+// What was not tried for lack of memory or time is tried in another process.
+TEST(epilogues_that_were_not_tried_are_tried_after_a_restart) {
+    const FreshDevice fresh;
+    slow_kernels(1000);
+    std::string saved;
+    {
+        const EnvironmentSetting tune("DLLM_CUDA_TUNE", "off");
+        Layer layer;
+        layer.forward();
+        check_equal(layer.fusions("fusion no_time"), 1, "epilogues without time");
+        saved = layer.backend.plans();
+    }
+    const EnvironmentSetting tune("DLLM_CUDA_TUNE", "on");
+    Layer resumed;
+    check_equal(resumed.backend.restore_plans(saved), "", "reason");
+    resumed.forward();
+    check_equal(resumed.fusions("fusion yes"), 1, "epilogues");
+    check_equal(resumed.fusions("fusion no_time"), 0, "epilogues without time");
 }
 
 TEST(epilogues_are_switched_by_the_environment) {
@@ -151,10 +224,10 @@ TEST(epilogues_are_switched_by_the_environment) {
         const EnvironmentSetting use("DLLM_CUDA_EPILOGUES", "on");
         Layer layer;
         layer.all();
-        check_equal(layer.fusions("fusion 1"), 3, "epilogues");
+        check_equal(layer.fusions("fusion yes"), 3, "epilogues");
         Layer exact(DType::f32);  // GELU by our own kernel
         exact.all();
-        check_equal(exact.fusions("fusion 1"), 1, "epilogues in float32");
+        check_equal(exact.fusions("fusion yes"), 1, "epilogues in float32");
     }
     slow_epilogues(0);
     slow_kernels(1000);
@@ -163,7 +236,7 @@ TEST(epilogues_are_switched_by_the_environment) {
         const EnvironmentSetting use(name, "off");
         Layer layer;
         layer.all();
-        check_equal(layer.fusions("fusion 1"), 0, "epilogues");
+        check_equal(layer.fusions("fusion yes"), 0, "epilogues");
     }
     const EnvironmentSetting epilogues("DLLM_CUDA_EPILOGUES", "yes");
     check_throws([] { CudaBackend backend(0, DType::f32); }, ErrorCode::config,
@@ -181,7 +254,7 @@ TEST(epilogues_without_memory_for_trials_are_not_used) {
     layer.forward();                         // chooses by measuring
     set_device_memory(live_bytes() + 4096);  // enough for the op itself
     check_equal(layer.weight_and_bias(), std::array{64.0f, 64.0f}, "gradients");
-    check_equal(layer.fusions("fusion 0"), 1, "products in parts");
+    check_equal(layer.fusions("fusion no_memory"), 1, "products in parts");
 }
 
 }  // namespace

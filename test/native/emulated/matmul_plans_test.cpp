@@ -219,7 +219,7 @@ TEST(matmul_plans_refuse_what_does_not_fit) {
     refuses(replaced(saved, "emulated 8.0", "emulated 9.0"),
             "they are of emulated 9.0, 8 multiprocessors, and this is");
     refuses(replaced(saved, "130101", "120900"), "they are of cuBLASLt 120900, and this is 130101");
-    refuses(replaced(saved, "plan timed", "plan guessed"), "line 3 is damaged: expected timed, first or captured");
+    refuses(replaced(saved, "plan timed", "plan guessed"), "line 3 is damaged: expected one of timed, first, captured");
     refuses(replaced(saved, " 16 16 16 ", " 16 0 16 "), "line 3 is damaged: expected a number from 1 to");
     refuses(replaced(saved, " 16 16 16 ", " 16 x 16 "), "line 3 is damaged: expected a number from 1 to");
     refuses(replaced(saved, " 16 16 16 ", " 16 99999999999999999999 16 "), "line 3 is damaged: expected a number");
