@@ -54,6 +54,11 @@ void CudaBackend::copy(Tensor out, Tensor x) {
     if (out.count() == 0) return;
     const cudaStream_t stream = context_.stream();
     const size_t bytes = size_t(dtype_bytes(x.dtype));
+    if (out.dtype == x.dtype && out.contiguous() && x.contiguous()) {
+        check(cudaMemcpyAsync(out.data, x.data, size_t(x.count()) * bytes, cudaMemcpyDeviceToDevice, stream),
+              "cudaMemcpyAsync");
+        return;
+    }
     if (out.dtype == x.dtype) {
         check(cudaMemcpy2DAsync(out.data, size_t(std::max(out.stride, out.cols)) * bytes, x.data,
                                 size_t(std::max(x.stride, x.cols)) * bytes, size_t(x.cols) * bytes, size_t(x.rows),

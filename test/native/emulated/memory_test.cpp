@@ -1,8 +1,11 @@
 // Memory of the device: what is fresh, what copies accept, accounts and planted failures.
+#include "../../../native/cuda/backend.h"
 #include "fixture.h"
 
 namespace dllm::emulated {
 namespace {
+
+using cuda::CudaBackend;
 
 TEST(emulated_fresh_memory_has_all_bits_set) {
     const FreshDevice fresh;
@@ -103,6 +106,28 @@ TEST(emulated_copies_of_rows) {
     check_error(copy(5 * 4, 2), cudaErrorInvalidPitchValue);
     check_error(copy(4 * 4, 4), cudaErrorInvalidValue);
     succeed(copy(0, 4));
+}
+
+TEST(emulated_copies_of_rows_have_a_longest_pitch) {
+    const FreshDevice fresh;
+    DeviceArray<float> x(4), y(4);
+    const size_t most = (size_t(1) << 31) - 1;
+    const auto copy = [&](size_t to_pitch, size_t from_pitch) {
+        return cudaMemcpy2DAsync(y.data(), to_pitch, x.data(), from_pitch, 16, 1, cudaMemcpyDeviceToDevice);
+    };
+    succeed(copy(most, most));
+    check_error(copy(most + 1, most), cudaErrorInvalidPitchValue);
+    check_error(copy(most, most + 1), cudaErrorInvalidPitchValue);
+}
+
+// One row is as long as all parameters of a model, beyond any pitch.
+TEST(emulated_backend_copies_a_row_of_any_pitch) {
+    const FreshDevice fresh;
+    CudaBackend backend(0, DType::f32);
+    DeviceArray<float> x(std::vector<float>{1, 2, 3, 4}), y(4);
+    const int64_t stride = int64_t(1) << 30;
+    backend.copy({y.data(), 1, 4, 4, DType::f32}, {x.data(), 1, 4, stride, DType::f32});
+    check_equal(y.download(), x.download(), "copied");
 }
 
 }  // namespace

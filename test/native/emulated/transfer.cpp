@@ -8,6 +8,8 @@ using namespace dllm::emulated;
 
 namespace {
 
+constexpr size_t MOST_PITCH = (size_t(1) << 31) - 1;  // memPitch of the devices there are
+
 // A block of rows: `width` bytes each, `pitch` apart.
 struct Rows {
     const void* data;
@@ -72,6 +74,7 @@ cudaError_t cudaMemcpy2DAsync(void* to, size_t to_pitch, const void* from, size_
                               size_t height, cudaMemcpyKind kind, cudaStream_t stream) {
     return runtime_call([&] {
         if (to_pitch < width || from_pitch < width) return cudaErrorInvalidPitchValue;
+        if (to_pitch > MOST_PITCH || from_pitch > MOST_PITCH) return cudaErrorInvalidPitchValue;
         return copy_rows({to, to_pitch, width, height}, {from, from_pitch, width, height}, kind, stream);
     });
 }
