@@ -17,12 +17,15 @@ namespace dllm::cuda {
 inline cudaError_t allow_shared_bytes(const void* kernel, size_t bytes) {
     constexpr size_t GRANTED_TO_ALL = 48 * 1024;
     if (bytes <= GRANTED_TO_ALL) return cudaSuccess;
-    static std::mutex mutex;
-    static std::map<std::pair<int, const void*>, size_t> granted;
+    struct Granted {
+        std::mutex mutex;
+        std::map<std::pair<int, const void*>, size_t> bytes;  // by device and kernel
+    };
+    static Granted& granted = *new Granted;  // never destroyed: jobs may still run while the process ends
     int device = 0;
     if (const cudaError_t error = cudaGetDevice(&device); error != cudaSuccess) return error;
-    const std::lock_guard lock(mutex);
-    size_t& most = granted[{device, kernel}];
+    const std::lock_guard lock(granted.mutex);
+    size_t& most = granted.bytes[{device, kernel}];
     if (bytes <= most) return cudaSuccess;
     const cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(bytes));
     if (error == cudaSuccess) most = bytes;
