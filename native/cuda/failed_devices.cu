@@ -27,7 +27,12 @@ std::atomic<bool> any_failed = false;  // every op asks, so the usual answer tak
 
 // What the CUDA runtime's manual says leaves the process in an inconsistent state.
 bool is_lasting(cudaError_t status) {
-    switch (status) {
+    // By number, since CUDA 12.4 does not have all of the names.
+    constexpr int CONTAINED = 226, TENSOR_MEMORY_LEAK = 721, EXTERNAL_DEVICE = 911;
+    switch (int(status)) {
+        case CONTAINED:
+        case TENSOR_MEMORY_LEAK:
+        case EXTERNAL_DEVICE:
         case cudaErrorIllegalAddress:
         case cudaErrorLaunchTimeout:
         case cudaErrorAssert:
