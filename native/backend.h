@@ -111,7 +111,7 @@ struct RecordingCounts {
     int64_t plain = 0;     // op by op: the first run of each, and all where capturing failed or is off
     int64_t captured = 0;  // kept for what follows, and run
     int64_t replayed = 0;
-    std::string failure;  // why the last capture failed; empty: none has
+    std::string failure;  // why the last one failed that was to be captured or launched; empty: none has
 };
 
 class Backend {

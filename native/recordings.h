@@ -17,8 +17,9 @@ public:
     void run(const std::vector<int64_t>& key, const std::function<void()>& ops);
 
 private:
-    // Those of a run of training are a few numbers of weighted rows; lengths drawn at random rarely come back.
-    static constexpr size_t MOST = 8;
+    // Those of a run of training are numbers of weighted rows, and of sequences where a step has parts; lengths drawn
+    // at random rarely come back.
+    static constexpr size_t MOST = 32;
 
     struct Entry {
         std::vector<int64_t> key;

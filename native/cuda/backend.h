@@ -27,7 +27,7 @@ public:
 
     bool runs_behind() const override { return true; }
     std::unique_ptr<Recording> make_recording() override {
-        return std::make_unique<GraphRecording>(context_, scratch_, recording_counts_);
+        return std::make_unique<GraphRecording>(context_, scratch_, plans_, recording_counts_);
     }
     RecordingCounts recording_counts() const override { return recording_counts_; }
 

@@ -8,118 +8,53 @@
 
 namespace dllm::cuda {
 
-namespace {
+DeviceMemory::DeviceMemory(Context& context, size_t bytes) : context_(context), data_(context.allocate(bytes)) {}
 
-thread_local int current = 0;  // CUDA's own answer is an error too once the device has failed
-
-// Throws ERR_DEVICE where the device has failed before.
-void make_current(int device) {
-    require_alive(device);
-    current = device;
-    check(cudaSetDevice(device), "cudaSetDevice");
-}
-
-}  // namespace
-
-void check(cudaError_t status, const char* call) {
-    if (status == cudaSuccess) return;
-    (void)cudaGetLastError();  // forgets it, unless CUDA keeps it
-    const std::string message =
-        std::string(call) + " failed: " + cudaGetErrorString(status) + " (" + cudaGetErrorName(status) + ")";
-    if (is_lasting(status)) {
-        record_failure(current, message);
-        require_alive(current);
-    }
-    fail(ErrorCode::device, message);
-}
-
-void check(cublasStatus_t status, const char* call) {
-    if (status == CUBLAS_STATUS_SUCCESS) return;
-    fail(ErrorCode::device, std::string(call) + " failed: " + cublasLtGetStatusName(status));
-}
-
-namespace {
-
-[[noreturn]] void out_of_memory(const char* kind, size_t bytes) {
-    (void)cudaGetLastError();
-    size_t free = 0, total = 0;
-    check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
-    fail(ErrorCode::out_of_memory, "cannot allocate " + std::to_string(bytes) + " bytes of " + kind + "; " +
-                                       std::to_string(free) + " of the device's " + std::to_string(total) +
-                                       " bytes are free");
-}
-
-}  // namespace
-
-StagingRing::~StagingRing() {
-    for (cudaEvent_t* const events : {landed_, free_})
-        for (int slot = 0; slot < SLOTS; slot++)
-            if (events[slot] != nullptr) cudaEventDestroy(events[slot]);
-    if (copies_ != nullptr) cudaStreamDestroy(copies_);
-    if (landing_ != nullptr) cudaFree(landing_);
-    if (memory_ != nullptr) cudaFreeHost(memory_);
-}
-
-void StagingRing::open() {
-    constexpr size_t BYTES = SLOTS * SLOT_BYTES;
-    cudaError_t status = cudaMallocHost(&memory_, BYTES);
-    if (status == cudaErrorMemoryAllocation) out_of_memory("pinned host memory", BYTES);
-    check(status, "cudaMallocHost");
-    status = cudaMalloc(&landing_, BYTES);
-    if (status == cudaErrorMemoryAllocation) out_of_memory("device memory", BYTES);
-    check(status, "cudaMalloc");
-    check(cudaStreamCreateWithFlags(&copies_, cudaStreamNonBlocking), "cudaStreamCreate");
-    for (cudaEvent_t* const events : {landed_, free_})
-        for (int slot = 0; slot < SLOTS; slot++)
-            check(cudaEventCreateWithFlags(&events[slot], cudaEventDisableTiming), "cudaEventCreate");
-}
+DeviceMemory::~DeviceMemory() { context_.release(data_); }
 
 void StagingRing::upload(void* to, const void* host, size_t bytes, cudaStream_t stream) {
     for (size_t done = 0; done < bytes; done += SLOT_BYTES) {
         const size_t part = std::min(SLOT_BYTES, bytes - done);
-        std::byte* const slot = static_cast<std::byte*>(memory_) + size_t(next_) * SLOT_BYTES;
-        std::byte* const landing = static_cast<std::byte*>(landing_) + size_t(next_) * SLOT_BYTES;
-        check(cudaEventSynchronize(free_[next_]), "cudaEventSynchronize");
-        std::memcpy(slot, static_cast<const std::byte*>(host) + done, part);
-        check(cudaMemcpyAsync(landing, slot, part, cudaMemcpyHostToDevice, copies_), "cudaMemcpyAsync");
-        check(cudaEventRecord(landed_[next_], copies_), "cudaEventRecord");
-        check(cudaStreamWaitEvent(stream, landed_[next_], 0), "cudaStreamWaitEvent");
+        const Slot& slot = slots_[next_];
+        std::byte* const pinned = memory_.data() + size_t(next_) * SLOT_BYTES;
+        std::byte* const landing = landing_.data() + size_t(next_) * SLOT_BYTES;
+        check(cudaEventSynchronize(slot.free), "cudaEventSynchronize");
+        std::memcpy(pinned, static_cast<const std::byte*>(host) + done, part);
+        check(cudaMemcpyAsync(landing, pinned, part, cudaMemcpyHostToDevice, copies_), "cudaMemcpyAsync");
+        check(cudaEventRecord(slot.landed, copies_), "cudaEventRecord");
+        check(cudaStreamWaitEvent(stream, slot.landed, 0), "cudaStreamWaitEvent");
         check(cudaMemcpyAsync(static_cast<std::byte*>(to) + done, landing, part, cudaMemcpyDeviceToDevice, stream),
               "cudaMemcpyAsync");
-        check(cudaEventRecord(free_[next_], stream), "cudaEventRecord");
+        check(cudaEventRecord(slot.free, stream), "cudaEventRecord");
         next_ = (next_ + 1) % SLOTS;
     }
 }
 
-Context::Context(int device) : device_(device) {
-    try {
-        make_current(device);
-        const auto attribute = [&](cudaDeviceAttr which) {
-            int value = 0;
-            check(cudaDeviceGetAttribute(&value, which, device), "cudaDeviceGetAttribute");
-            return value;
-        };
-        multiprocessors_ = attribute(cudaDevAttrMultiProcessorCount);
-        shared_bytes_of_half_ = attribute(cudaDevAttrMaxSharedMemoryPerMultiprocessor) / 2 -
-                                attribute(cudaDevAttrReservedSharedMemoryPerBlock);
-        check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate");
-        check(cublasLtCreate(&cublas_), "cublasLtCreate");
-        workspace_ = allocate(WORKSPACE_BYTES);
-        staging_.open();
-    } catch (...) {
-        close();
-        throw;
-    }
+namespace {
+
+int made_current(int device) {
+    make_current(device);
+    return device;
 }
 
-Context::~Context() { close(); }
+int attribute_of(int device, cudaDeviceAttr which) {
+    int value = 0;
+    check(cudaDeviceGetAttribute(&value, which, device), "cudaDeviceGetAttribute");
+    return value;
+}
 
-void Context::close() {
+}  // namespace
+
+Context::Context(int device)
+    : device_(made_current(device)), multiprocessors_(attribute_of(device, cudaDevAttrMultiProcessorCount)),
+      shared_bytes_of_half_(attribute_of(device, cudaDevAttrMaxSharedMemoryPerMultiprocessor) / 2 -
+                            attribute_of(device, cudaDevAttrReservedSharedMemoryPerBlock)),
+      workspace_(*this, WORKSPACE_BYTES), staging_(*this) {}
+
+// Before anything is given back.
+Context::~Context() {
     cudaSetDevice(device_);
-    if (stream_ != nullptr) cudaStreamSynchronize(stream_);
-    if (workspace_ != nullptr) cudaFree(workspace_);
-    if (cublas_ != nullptr) cublasLtDestroy(cublas_);
-    if (stream_ != nullptr) cudaStreamDestroy(stream_);
+    cudaStreamSynchronize(stream_);
 }
 
 cudaStream_t Context::stream() const {
@@ -155,9 +90,7 @@ void* Context::allocate(size_t bytes) {
     refuse_in_capture("an allocation");
     make_current(device_);
     void* data = nullptr;
-    const cudaError_t status = cudaMalloc(&data, std::max<size_t>(bytes, 1));
-    if (status == cudaErrorMemoryAllocation) out_of_memory("device memory", bytes);
-    check(status, "cudaMalloc");
+    check_allocation(cudaMalloc(&data, std::max<size_t>(bytes, 1)), "cudaMalloc", bytes, "device memory");
     return data;
 }
 
@@ -183,18 +116,15 @@ void Context::download(void* host, const void* from, size_t pitch, size_t row_by
     check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
 }
 
-Scratch::~Scratch() {
-    if (data_ != nullptr) cudaFree(data_);
-}
-
 void* Scratch::get(size_t bytes) {
-    if (bytes <= bytes_) return data_;
-    context_.refuse_in_capture("growing the working memory");
-    if (data_ != nullptr) context_.release(data_);
-    data_ = nullptr, bytes_ = 0;
-    data_ = context_.allocate(bytes);
-    bytes_ = bytes;
-    return data_;
+    if (bytes > bytes_) {
+        context_.refuse_in_capture("growing the working memory");
+        memory_.reset();
+        bytes_ = 0;
+        memory_.emplace(context_, bytes);
+        bytes_ = bytes;
+    }
+    return memory_ ? memory_->data() : nullptr;
 }
 
 }  // namespace dllm::cuda

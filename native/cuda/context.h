@@ -3,30 +3,42 @@
 #pragma once
 
 #include "../error.h"
-
-#include <cublasLt.h>
-#include <cuda_runtime.h>
+#include "check.h"
+#include "handles.h"
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace dllm::cuda {
 
-// Throws ERR_DEVICE that names the call. An error that CUDA keeps (a faulting kernel) makes it a failed device.
-void check(cudaError_t status, const char* call);
-void check(cublasStatus_t status, const char* call);
+class Context;
+
+// Memory of the device for as long as this lives.
+class DeviceMemory {
+public:
+    // Throws ERR_OUT_OF_MEMORY.
+    DeviceMemory(Context& context, size_t bytes);
+    ~DeviceMemory();
+    DeviceMemory(const DeviceMemory&) = delete;
+    DeviceMemory& operator=(const DeviceMemory&) = delete;
+
+    std::byte* data() const { return static_cast<std::byte*>(data_); }
+
+private:
+    Context& context_;
+    void* data_;
+};
 
 // Pinned host memory in a ring, and as much on the device: a copy to the device lands there on a stream of its own,
 // while earlier work still runs and the next slot is filled, and goes on to its place in the order of that work.
 class StagingRing {
 public:
-    StagingRing() = default;
-    ~StagingRing();
+    explicit StagingRing(Context& context) : memory_(SLOTS * SLOT_BYTES), landing_(context, SLOTS * SLOT_BYTES) {}
     StagingRing(const StagingRing&) = delete;
     StagingRing& operator=(const StagingRing&) = delete;
 
-    void open();
     // Enqueues a copy of host bytes, which may change as soon as this returns, before what follows on the stream.
     void upload(void* to, const void* host, size_t bytes, cudaStream_t stream);
 
@@ -34,11 +46,15 @@ private:
     static constexpr int SLOTS = 4;
     static constexpr size_t SLOT_BYTES = size_t(1) << 20;
 
-    void* memory_ = nullptr;
-    void* landing_ = nullptr;  // on the device
-    cudaStream_t copies_ = nullptr;
-    cudaEvent_t landed_[SLOTS] = {};  // after the copy to the device
-    cudaEvent_t free_[SLOTS] = {};    // after the copy to its place
+    struct Slot {
+        CudaEvent landed{cudaEventDisableTiming};  // after the copy to the device
+        CudaEvent free{cudaEventDisableTiming};    // after the copy to its place
+    };
+
+    PinnedMemory memory_;
+    DeviceMemory landing_;
+    CudaStream copies_;
+    Slot slots_[SLOTS];
     int next_ = 0;
 };
 
@@ -54,7 +70,7 @@ public:
     cudaStream_t stream() const;
     int device() const { return device_; }
     cublasLtHandle_t cublas() const { return cublas_; }
-    void* workspace() const { return workspace_; }
+    void* workspace() const { return workspace_.data(); }
     int multiprocessors() const { return multiprocessors_; }
     // Bytes of shared memory of a block that shares its multiprocessor with another one.
     int shared_bytes_of_half() const { return shared_bytes_of_half_; }
@@ -64,11 +80,12 @@ public:
     // The graph, which the caller destroys. Throws ERR_DEVICE when something has spoiled it.
     cudaGraph_t end_capture();
     void abandon_capture();
+    bool captures() const { return captures_; }
     void refuse_in_capture(const char* what) const;
 
     // Throws ERR_OUT_OF_MEMORY with the bytes asked for and free.
     void* allocate(size_t bytes);
-    // Waits for the work that may still use it. Arenas call it as they are destroyed, so a failed device shows later.
+    // Waits for the work that may still use it. Destructors call it, so a failed device shows later.
     void release(void* data) noexcept;
     void upload(void* to, const void* host, size_t bytes);
     // Rows of so many bytes, `pitch` apart on the device. Waits for everything enqueued so far.
@@ -77,14 +94,12 @@ public:
     static constexpr size_t WORKSPACE_BYTES = size_t(32) << 20;
 
 private:
-    void close();
-
     int device_;
     int multiprocessors_ = 0, shared_bytes_of_half_ = 0;
     bool captures_ = false;
-    cudaStream_t stream_ = nullptr;
-    cublasLtHandle_t cublas_ = nullptr;
-    void* workspace_ = nullptr;
+    CudaStream stream_;
+    CublasLt cublas_;
+    DeviceMemory workspace_;
     StagingRing staging_;
 };
 
@@ -92,18 +107,15 @@ private:
 class Scratch {
 public:
     explicit Scratch(Context& context) : context_(context) {}
-    ~Scratch();
-    Scratch(const Scratch&) = delete;
-    Scratch& operator=(const Scratch&) = delete;
 
     // At least this many bytes, valid until the next call.
     void* get(size_t bytes);
     // Where recorded ops have their working memory, as long as this does not change.
-    const void* address() const { return data_; }
+    const void* address() const { return memory_ ? memory_->data() : nullptr; }
 
 private:
     Context& context_;
-    void* data_ = nullptr;
+    std::optional<DeviceMemory> memory_;
     size_t bytes_ = 0;
 };
 

@@ -1,6 +1,7 @@
 // What there is to compute on: see facts.h.
 #include "facts.h"
 
+#include "check.h"
 #include "failed_devices.h"
 
 #include <cublasLt.h>
@@ -12,10 +13,6 @@
 
 namespace dllm::cuda {
 namespace {
-
-std::string describe(cudaError_t status) {
-    return std::string(cudaGetErrorString(status)) + " (" + cudaGetErrorName(status) + ")";
-}
 
 // cudaGetDeviceCount says of a missing driver that it is too old, and of hidden devices that there are none.
 std::string explain_count(cudaError_t status, const CudaFacts& facts) {

@@ -19,6 +19,7 @@ namespace {
 
 constexpr int64_t MOST = int64_t(1) << 48;  // of a size
 constexpr std::string_view CHOSEN_NAMES[] = {"timed", "first", "captured"};
+static_assert(std::size(CHOSEN_NAMES) == size_t(Chosen::derived), "what is derived is not saved");
 constexpr std::string_view FUSED_NAMES[] = {"yes", "slower", "not_offered", "failed", "no_memory", "no_time"};
 
 // visit(field, least, most) for each field of a key
@@ -30,7 +31,8 @@ void for_each_field(Key& key, const Visit& visit) {
     for (auto* flag : {&key.left_transposed, &key.right_transposed, &key.adds, &key.has_bias}) visit(*flag, 0, 1);
     for (auto* dtype : {&key.input, &key.output, &key.bias}) visit(*dtype, 0, int64_t(DType::bf16));
     visit(key.epilogue, 0, int64_t(Epilogue::sums_of_b));
-    for (auto* alignment : {&key.left_alignment, &key.right_alignment, &key.addend_alignment, &key.out_alignment})
+    for (auto* alignment : {&key.left_alignment, &key.right_alignment, &key.addend_alignment, &key.out_alignment,
+                            &key.vector_alignment, &key.pre_alignment})
         visit(*alignment, 1, MAX_ALIGNMENT);
 }
 

@@ -15,7 +15,8 @@ enum class Fused : uint8_t { yes, slower, not_offered, failed, no_memory, no_tim
 
 struct FusionChoice {
     Fused fused;
-    std::string error;  // of what failed
+    std::string error;     // of what failed
+    bool derived = false;  // from the same product with other rows, and then not saved
 };
 
 struct MatmulChoices {

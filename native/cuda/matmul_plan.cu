@@ -25,6 +25,15 @@ cublasLtEpilogue_t epilogue_of(const MatmulKey& key) {
     return key.has_bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
 }
 
+// What cuBLASLt calls the bias, whether it is read or written.
+const Tensor& vector_of(const MatmulProduct& product) { return product.sums ? product.sums : product.bias; }
+
+bool has_vector(const MatmulKey& key) {
+    return key.has_bias || key.epilogue == Epilogue::sums_of_a || key.epilogue == Epilogue::sums_of_b;
+}
+
+bool has_pre(const MatmulKey& key) { return key.epilogue == Epilogue::gelu || key.epilogue == Epilogue::gelu_gradient; }
+
 template <class Value>
 void set(cublasLtMatmulDesc_t operation, cublasLtMatmulDescAttributes_t attribute, const Value& value) {
     check(cublasLtMatmulDescSetAttribute(operation, attribute, &value, sizeof value), "cublasLtMatmulDescSetAttribute");
@@ -92,6 +101,7 @@ MatmulKey key_of(const MatmulProduct& product) {
     key.input = a.matrix.dtype, key.output = out.dtype, key.bias = bias.dtype;
     key.left_alignment = alignment(b.matrix.data), key.right_alignment = alignment(a.matrix.data);
     key.addend_alignment = alignment(added.data), key.out_alignment = alignment(out.data);
+    key.vector_alignment = alignment(vector_of(product).data), key.pre_alignment = alignment(pre.data);
     return key;
 }
 
@@ -99,8 +109,7 @@ std::string describe(const MatmulKey& key) {
     return "a product of " + std::to_string(key.n) + " x " + std::to_string(key.k) + " x " + std::to_string(key.m);
 }
 
-MatmulPlan::MatmulPlan(const MatmulKey& key)
-    : alignments_{key.left_alignment, key.right_alignment, key.addend_alignment, key.out_alignment} {
+MatmulPlan::MatmulPlan(const MatmulKey& key) : key_(key) {
     const auto layout = [](cublasLtMatrixLayout_t& to, DType dtype, int64_t rows, int64_t cols, int64_t ld) {
         check(cublasLtMatrixLayoutCreate(&to, data_type(dtype), uint64_t(rows), uint64_t(cols), ld),
               "cublasLtMatrixLayoutCreate");
@@ -112,8 +121,7 @@ MatmulPlan::MatmulPlan(const MatmulKey& key)
         set(operation_, CUBLASLT_MATMUL_DESC_TRANSB, int32_t(key.right_transposed ? CUBLAS_OP_T : CUBLAS_OP_N));
         set(operation_, CUBLASLT_MATMUL_DESC_EPILOGUE, uint32_t(epilogue_of(key)));
         if (key.has_bias) set(operation_, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, int32_t(data_type(key.bias)));
-        if (key.epilogue == Epilogue::gelu || key.epilogue == Epilogue::gelu_gradient)
-            set(operation_, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, key.ld_pre);
+        if (has_pre(key)) set(operation_, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, key.ld_pre);
         layout(left_, key.input, key.left_transposed ? k : m, key.left_transposed ? m : k, key.ld_left);
         layout(right_, key.input, key.right_transposed ? n : k, key.right_transposed ? k : n, key.ld_right);
         layout(addend_, key.output, m, n, key.ld_addend);
@@ -132,14 +140,33 @@ void MatmulPlan::close() {
     if (operation_ != nullptr) cublasLtMatmulDescDestroy(operation_);
 }
 
+// cuBLASLt takes the alignments of these from the pointers themselves, which it does not follow before a product runs.
+void MatmulPlan::set_vectors(const Context& context) const {
+    const auto aligned = [&](uint32_t alignment) -> void* {
+        return static_cast<std::byte*>(context.workspace()) + alignment;
+    };
+    if (has_vector(key_)) set(operation_, CUBLASLT_MATMUL_DESC_BIAS_POINTER, aligned(key_.vector_alignment));
+    if (has_pre(key_)) set(operation_, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, aligned(key_.pre_alignment));
+}
+
+bool MatmulPlan::accepts(const Context& context, const Algorithm& algorithm) const {
+    set_vectors(context);
+    cublasLtMatmulHeuristicResult_t result{};
+    return cublasLtMatmulAlgoCheck(context.cublas(), operation_, left_, right_, addend_, out_, &algorithm.handle,
+                                   &result) == CUBLAS_STATUS_SUCCESS &&
+           result.workspaceSize <= Context::WORKSPACE_BYTES;
+}
+
 std::vector<Algorithm> MatmulPlan::candidates(const Context& context) const {
     Preference preference;
     preference.set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, uint64_t(Context::WORKSPACE_BYTES));
     preference.set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, uint32_t(CUBLASLT_REDUCTION_SCHEME_NONE));
-    preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignments_[0]);
-    preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignments_[1]);
-    preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignments_[2]);
-    preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignments_[3]);
+    preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, key_.left_alignment);
+    preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, key_.right_alignment);
+    preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, key_.addend_alignment);
+    preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, key_.out_alignment);
+
+    set_vectors(context);
 
     constexpr int MOST = 16;
     cublasLtMatmulHeuristicResult_t results[MOST];
@@ -160,7 +187,7 @@ std::vector<Algorithm> MatmulPlan::candidates(const Context& context) const {
 
 cublasStatus_t MatmulPlan::enqueue(const Context& context, const MatmulProduct& product,
                                    const Algorithm& algorithm) const {
-    const Tensor &vector = product.sums ? product.sums : product.bias, &out = product.out;
+    const Tensor &vector = vector_of(product), &out = product.out;
     if (vector) set(operation_, CUBLASLT_MATMUL_DESC_BIAS_POINTER, vector.data);
     if (product.pre) set(operation_, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, product.pre.data);
     const float one = 1, beta = product.addend ? 1 : 0;

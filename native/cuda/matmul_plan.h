@@ -24,9 +24,9 @@ struct Algorithm {
     cublasLtMatmulAlgo_t handle;
 };
 
-// How an algorithm was chosen: as the fastest, as the first that the library offered, or as the first because a graph
-// was being captured, when nothing can be timed.
-enum class Chosen : uint8_t { timed, first, captured };
+// How an algorithm was chosen: as the fastest, as the first that the library offered, as the first because a graph was
+// being captured, when nothing can be timed, or as the fastest of the same product with other rows.
+enum class Chosen : uint8_t { timed, first, captured, derived };
 
 class MatmulPlan {
 public:
@@ -38,6 +38,8 @@ public:
     // What cuBLASLt offers for it without split-K or a reduction over parts, its best guess first; each configuration
     // once. Empty if it offers none. Throws ERR_DEVICE.
     std::vector<Algorithm> candidates(const Context& context) const;
+    // Whether cuBLASLt takes an algorithm for it that it offered for another product of such alignments.
+    bool accepts(const Context& context, const Algorithm& algorithm) const;
 
     void choose(const Algorithm& algorithm, Chosen how) { algorithm_ = algorithm, chosen_ = how; }
     const Algorithm& algorithm() const { return algorithm_; }
@@ -48,10 +50,11 @@ public:
 
 private:
     void close();
+    void set_vectors(const Context& context) const;
 
     cublasLtMatmulDesc_t operation_ = nullptr;
     cublasLtMatrixLayout_t left_ = nullptr, right_ = nullptr, addend_ = nullptr, out_ = nullptr;
-    uint32_t alignments_[4];  // of left, right, addend, out
+    const MatmulKey key_;
     Algorithm algorithm_{};
     Chosen chosen_ = Chosen::first;
 };

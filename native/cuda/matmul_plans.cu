@@ -2,9 +2,9 @@
 #include "matmul_plans.h"
 
 #include "failed_devices.h"
+#include "matmul_rows.h"
 
 #include <chrono>
-#include <optional>
 
 namespace dllm::cuda {
 namespace {
@@ -12,17 +12,37 @@ namespace {
 // Trials of one key end after the first of these, and all trials after the second.
 constexpr double MOST_SECONDS_OF_A_KEY = 0.5, MOST_SECONDS = 30;
 
+// Kept at the same time, lest numbers of rows drawn at random fill the memory.
+constexpr size_t MOST_PLANS = 2048;
+
+bool was_timed(const std::unique_ptr<MatmulPlan>& plan) { return plan->chosen() == Chosen::timed; }
+
+bool is_derived(const std::unique_ptr<MatmulPlan>& plan) { return plan->chosen() == Chosen::derived; }
+
+bool is_derived(const FusionChoice& choice) { return choice.derived; }
+
+bool was_tried(const FusionChoice& choice) {
+    const bool has_outcome =
+        choice.fused == Fused::yes || choice.fused == Fused::slower || choice.fused == Fused::failed;
+    return has_outcome && !choice.derived;
+}
+
+// Forgets what would now be derived from this key, perhaps; true if there was any.
+template <class Kept>
+bool forget_derived(std::map<MatmulKey, Kept>& all, const MatmulKey& tried) {
+    return std::erase_if(
+               all, [&](const auto& entry) { return is_derived(entry.second) && tells_about(tried, entry.first); }) > 0;
+}
+
 }  // namespace
 
 // A while in which work is tried; its length is added to the total.
 class MatmulPlans::Trial {
 public:
     explicit Trial(MatmulPlans& plans) : plans_(plans) {}
-    ~Trial() { plans_.seconds_ += seconds(); }
+    ~Trial() { plans_.seconds_ += std::chrono::duration<double>(Clock::now() - begin_).count(); }
     Trial(const Trial&) = delete;
     Trial& operator=(const Trial&) = delete;
-
-    double seconds() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
 
 private:
     using Clock = std::chrono::steady_clock;
@@ -35,27 +55,58 @@ void MatmulPlans::run(const MatmulProduct& product) {
     const MatmulPlan* plan = find(product);
     if (plan == nullptr)
         fail(ErrorCode::device, "cuBLASLt has no algorithm without split-K for " + describe(key_of(product)));
-    check(plan->enqueue(context_, product, plan->algorithm()), "cublasLtMatmul");
+    cublasStatus_t status = plan->enqueue(context_, product, plan->algorithm());
+    // cuBLASLt does not promise that what it accepts will run.
+    if (status != CUBLAS_STATUS_SUCCESS && plan->chosen() == Chosen::derived) {
+        const MatmulKey key = key_of(product);
+        auto other = std::make_unique<MatmulPlan>(key);
+        (void)cudaGetLastError();
+        if (choose(*other, key, product, false)) {
+            plan = keep(key, std::move(other));
+            status = plan->enqueue(context_, product, plan->algorithm());
+        }
+    }
+    check(status, "cublasLtMatmul");
 }
 
 const MatmulPlan* MatmulPlans::find(const MatmulProduct& product) {
     const MatmulKey key = key_of(product);
     if (const auto kept = plans_.find(key); kept != plans_.end()) return kept->second.get();
     auto plan = std::make_unique<MatmulPlan>(key);
-    const std::vector<Algorithm> candidates = plan->candidates(context_);
-    if (candidates.empty()) return nullptr;
-    choose(*plan, product, candidates);
+    return choose(*plan, key, product, true) ? keep(key, std::move(plan)) : nullptr;
+}
+
+const MatmulPlan* MatmulPlans::keep(const MatmulKey& key, std::unique_ptr<MatmulPlan> plan) {
+    if (was_timed(plan) && forget_derived(plans_, key)) generation_++;
+    if (plans_.size() >= MOST_PLANS) {
+        std::erase_if(plans_, [](const auto& entry) { return !was_timed(entry.second); });
+        std::erase_if(fusions_, [](const auto& entry) { return !was_tried(entry.second); });
+        generation_++;
+    }
     return (plans_[key] = std::move(plan)).get();
 }
 
-void MatmulPlans::choose(MatmulPlan& plan, const MatmulProduct& product, const std::vector<Algorithm>& candidates) {
-    plan.choose(candidates.front(), captures() ? Chosen::captured : Chosen::first);
-    if (candidates.size() == 1 || !may_time()) return;
+bool MatmulPlans::choose(MatmulPlan& plan, const MatmulKey& key, const MatmulProduct& product, bool may_derive) {
+    if (may_derive && derive(plan, key)) return true;
+    const std::vector<Algorithm> candidates = plan.candidates(context_);
+    if (candidates.empty()) return false;
+    plan.choose(candidates.front(), context_.captures() ? Chosen::captured : Chosen::first);
+    if (candidates.size() == 1 || !may_time()) return true;
     try {
         choose_fastest(plan, product, candidates);
     } catch (const Error& error) {  // without memory for trials it is the first, and save() says so
         if (error.code() != ErrorCode::out_of_memory) throw;
     }
+    return true;
+}
+
+bool MatmulPlans::derive(MatmulPlan& plan, const MatmulKey& key) const {
+    for (const auto* tried : nearest_tried(plans_, key, was_timed)) {
+        if (!plan.accepts(context_, (*tried)->algorithm())) continue;
+        plan.choose((*tried)->algorithm(), Chosen::derived);
+        return true;
+    }
+    return false;
 }
 
 void MatmulPlans::choose_fastest(MatmulPlan& plan, const MatmulProduct& product,
@@ -65,40 +116,46 @@ void MatmulPlans::choose_fastest(MatmulPlan& plan, const MatmulProduct& product,
     std::optional<Elsewhere> elsewhere;
     if (product.addend && product.addend.data == product.out.data)  // a trial must not add to it
         tried.out = elsewhere.emplace(context_, product.out).tensor();
-    Stopwatch stopwatch(context_);
-    std::optional<float> best;
     cublasStatus_t status = CUBLAS_STATUS_SUCCESS;
+    std::vector<Stopwatch::Work> works;
     for (const Algorithm& candidate : candidates) {
-        const std::optional<float> time = stopwatch.median([&] {
+        works.push_back([&] {
             const cublasStatus_t result = plan.enqueue(context_, tried, candidate);
             if (result == CUBLAS_STATUS_SUCCESS) return true;
             status = result;
+            (void)cudaGetLastError();  // that of a candidate is no one else's
             return false;
         });
-        if (!time) (void)cudaGetLastError();  // that of a candidate is no one else's
-        if (time && (!best || *time < *best)) {
-            best = time;
-            plan.choose(candidate, Chosen::timed);
-        }
-        if (best && trial.seconds() > MOST_SECONDS_OF_A_KEY) break;
+    }
+    const std::vector<std::optional<float>> times = stopwatch().medians(works, MOST_SECONDS_OF_A_KEY);
+    std::optional<float> best;
+    for (size_t i = 0; i < candidates.size(); i++) {
+        if (!times[i] || (best && *times[i] >= *best)) continue;
+        best = times[i];
+        plan.choose(candidates[i], Chosen::timed);
     }
     if (!best) check(status, "cublasLtMatmul, by every algorithm that cuBLASLt offers");
-    check(cudaStreamSynchronize(context_.stream()), "cudaStreamSynchronize");  // before memory is given back
 }
 
 bool MatmulPlans::fuses(const MatmulProduct& product, const std::function<void(bool)>& rehearse) {
     if (options_.epilogues == UseEpilogues::off) return false;
     const MatmulKey key = key_of(product);
-    auto kept = fusions_.find(key);
-    if (kept == fusions_.end()) kept = fusions_.emplace(key, choose_fusion(product, rehearse)).first;
-    return kept->second.fused == Fused::yes;
+    if (const auto kept = fusions_.find(key); kept != fusions_.end()) return kept->second.fused == Fused::yes;
+    const FusionChoice choice = choose_fusion(key, product, rehearse);
+    if (was_tried(choice) && forget_derived(fusions_, key)) generation_++;
+    fusions_[key] = choice;
+    return choice.fused == Fused::yes;
 }
 
-FusionChoice MatmulPlans::choose_fusion(const MatmulProduct& product, const std::function<void(bool)>& rehearse) {
+FusionChoice MatmulPlans::choose_fusion(const MatmulKey& key, const MatmulProduct& product,
+                                        const std::function<void(bool)>& rehearse) {
     const bool always = options_.epilogues == UseEpilogues::on;
-    if (!always && !may_time()) return {Fused::no_time, {}};
+    const FusionChoice* known = always ? nullptr : derive_fusion(key);
+    if (!always && known == nullptr && !may_time()) return {Fused::no_time, {}};
+    if (known != nullptr && known->fused != Fused::yes) return {known->fused, known->error, true};
     try {
         if (find(product) == nullptr) return {Fused::not_offered, {}};
+        if (known != nullptr) return {Fused::yes, {}, true};
         return {always || is_faster_fused(rehearse) ? Fused::yes : Fused::slower, {}};
     } catch (const Error& error) {
         require_alive(context_.device());
@@ -108,26 +165,30 @@ FusionChoice MatmulPlans::choose_fusion(const MatmulProduct& product, const std:
     }
 }
 
+const FusionChoice* MatmulPlans::derive_fusion(const MatmulKey& key) const {
+    const auto tried = nearest_tried(fusions_, key, was_tried);
+    return tried.empty() ? nullptr : tried.front();
+}
+
 bool MatmulPlans::is_faster_fused(const std::function<void(bool)>& rehearse) {
     rehearse(false);  // chooses the algorithms of the parts
     const Trial trial(*this);
-    Stopwatch stopwatch(context_);
-    const auto time = [&](bool fused) {
-        return *stopwatch.median([&] {
+    const auto work = [&](bool fused) {
+        return [&rehearse, fused] {
             rehearse(fused);
             return true;
-        });
+        };
     };
-    const float in_parts = time(false);
-    return time(true) < in_parts;
+    const std::vector<std::optional<float>> times =
+        stopwatch().medians({work(false), work(true)}, MOST_SECONDS_OF_A_KEY);
+    return times[1] && *times[1] < *times[0];
 }
 
-bool MatmulPlans::captures() const {
-    cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
-    check(cudaStreamIsCapturing(context_.stream(), &status), "cudaStreamIsCapturing");
-    return status != cudaStreamCaptureStatusNone;
-}
+bool MatmulPlans::may_time() const { return options_.tunes && seconds_ < MOST_SECONDS && !context_.captures(); }
 
-bool MatmulPlans::may_time() const { return options_.tunes && seconds_ < MOST_SECONDS && !captures(); }
+Stopwatch& MatmulPlans::stopwatch() {
+    if (!stopwatch_) stopwatch_.emplace(context_);
+    return *stopwatch_;
+}
 
 }  // namespace dllm::cuda

@@ -1,13 +1,16 @@
 // Plans of matrix products, kept by key: which algorithm of cuBLASLt is used, and where an epilogue is worth it. What
-// is fastest is found by trying, at first use.
+// is fastest is found by trying, at first use, or taken from the same product with other rows, where that was tried:
+// training meets many numbers of rows, and a run that is resumed must choose for new ones as the one that went on.
 #pragma once
 
 #include "matmul_choices.h"
 #include "stopwatch.h"
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,29 +43,42 @@ public:
     // again as it was. An epilogue that cannot be used is none that is faster; only a device that fails throws.
     bool fuses(const MatmulProduct& product, const std::function<void(bool)>& rehearse);
 
-    // All choices as text.
+    // What is derived is always that of all that has been tried so far. This number changes where a new trial has
+    // changed it, and then recorded products are out of date.
+    int64_t generation() const { return generation_; }
+
+    // All choices but those that are derived from others, as text.
     std::string save() const;
-    // Makes choices as they were saved. Returns why not, and then nothing has changed; empty if they were.
+    // Makes choices as they were saved, in the place of all there are. Returns why not, and then nothing has changed;
+    // empty if they were.
     std::string restore(const std::string& text);
 
 private:
     class Trial;
+    using Plans = std::map<MatmulKey, std::unique_ptr<MatmulPlan>>;
+    using Fusions = std::map<MatmulKey, FusionChoice>;
 
     // Null if cuBLASLt has no algorithm for it.
     const MatmulPlan* find(const MatmulProduct& product);
-    // The policy: everything else holds whatever is chosen here.
-    void choose(MatmulPlan& plan, const MatmulProduct& product, const std::vector<Algorithm>& candidates);
+    // The policy: everything else holds whatever is chosen here. False if cuBLASLt has no algorithm.
+    bool choose(MatmulPlan& plan, const MatmulKey& key, const MatmulProduct& product, bool may_derive);
+    bool derive(MatmulPlan& plan, const MatmulKey& key) const;
     void choose_fastest(MatmulPlan& plan, const MatmulProduct& product, const std::vector<Algorithm>& candidates);
-    FusionChoice choose_fusion(const MatmulProduct& product, const std::function<void(bool)>& rehearse);
+    const MatmulPlan* keep(const MatmulKey& key, std::unique_ptr<MatmulPlan> plan);
+    FusionChoice choose_fusion(const MatmulKey& key, const MatmulProduct& product,
+                               const std::function<void(bool)>& rehearse);
+    const FusionChoice* derive_fusion(const MatmulKey& key) const;
     bool is_faster_fused(const std::function<void(bool)>& rehearse);
-    bool captures() const;
     bool may_time() const;
+    Stopwatch& stopwatch();
 
     Context& context_;
     MatmulOptions options_;
-    std::map<MatmulKey, std::unique_ptr<MatmulPlan>> plans_;
-    std::map<MatmulKey, FusionChoice> fusions_;
-    double seconds_ = 0;  // spent on trials
+    Plans plans_;
+    Fusions fusions_;
+    int64_t generation_ = 0;
+    std::optional<Stopwatch> stopwatch_;  // since the first trial
+    double seconds_ = 0;                  // spent on trials
 };
 
 }  // namespace dllm::cuda

@@ -40,7 +40,8 @@ struct MatmulKey {
     bool left_transposed, right_transposed, adds, has_bias;
     DType input, output, bias;
     Epilogue epilogue;
-    uint32_t left_alignment, right_alignment, addend_alignment, out_alignment;  // bytes
+    // Bytes; vector is the bias or the sums.
+    uint32_t left_alignment, right_alignment, addend_alignment, out_alignment, vector_alignment, pre_alignment;
 
     auto operator<=>(const MatmulKey&) const = default;
 };

@@ -1,24 +1,12 @@
 // Saving and restoring the choices of MatmulPlans, and the options that it is made with.
+#include "environment.h"
 #include "matmul_choices.h"
 #include "matmul_plans.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <string_view>
 
 namespace dllm::cuda {
 namespace {
-
-// The index of the variable's value among the accepted ones; if it is not set or empty, the default's.
-size_t option(const char* variable, const std::vector<std::string_view>& accepted, size_t by_default) {
-    const char* value = std::getenv(variable);
-    if (value == nullptr || *value == '\0') return by_default;
-    const auto found = std::find(accepted.begin(), accepted.end(), value);
-    if (found != accepted.end()) return size_t(found - accepted.begin());
-    std::string names;
-    for (const std::string_view name : accepted) names.append(names.empty() ? "" : ", ").append(name);
-    fail(ErrorCode::config, std::string(variable) + " must be one of " + names + ", got \"" + value + "\"");
-}
 
 // Equal for devices on which the same algorithm gives the same bits.
 std::string device_description(int device) {
@@ -33,14 +21,16 @@ std::string device_description(int device) {
 
 MatmulOptions MatmulOptions::from_environment() {
     constexpr UseEpilogues uses[] = {UseEpilogues::off, UseEpilogues::on, UseEpilogues::measured};
-    return {option("DLLM_CUDA_TUNE", {"off", "on"}, 1) == 1,
-            uses[option("DLLM_CUDA_EPILOGUES", {"off", "on", "measured"}, 2)]};
+    return {environment_choice("DLLM_CUDA_TUNE", {"off", "on"}, 1) == 1,
+            uses[environment_choice("DLLM_CUDA_EPILOGUES", {"off", "on", "measured"}, 2)]};
 }
 
 std::string MatmulPlans::save() const {
     MatmulChoices choices{device_description(context_.device()), int64_t(cublasLtGetVersion()), {}, {}};
-    for (const auto& [key, plan] : plans_) choices.plans.push_back({key, plan->algorithm().id, plan->chosen()});
-    for (const auto& [key, choice] : fusions_) choices.fusions.push_back({key, choice});
+    for (const auto& [key, plan] : plans_)
+        if (plan->chosen() != Chosen::derived) choices.plans.push_back({key, plan->algorithm().id, plan->chosen()});
+    for (const auto& [key, choice] : fusions_)
+        if (!choice.derived) choices.fusions.push_back({key, choice});
     return write_choices(choices);
 }
 
@@ -54,7 +44,8 @@ std::string MatmulPlans::restore(const std::string& text) {
         if (choices.cublas_version != version)
             return "they are of cuBLASLt " + std::to_string(choices.cublas_version) + ", and this is " +
                    std::to_string(version);
-        decltype(plans_) plans;
+        Plans plans;
+        Fusions fusions;
         for (const auto& [key, id, chosen] : choices.plans) {
             auto plan = std::make_unique<MatmulPlan>(key);
             // Only what the library offers by itself is ever run.
@@ -65,13 +56,14 @@ std::string MatmulPlans::restore(const std::string& text) {
             plan->choose(*found, chosen);
             plans[key] = std::move(plan);
         }
-        for (const auto& [key, choice] : choices.fusions)
-            if (choice.fused == Fused::yes && !plans.contains(key))
-                return "the algorithm of " + describe(key) + " is missing";
-        for (auto& [key, plan] : plans) plans_[key] = std::move(plan);
-        if (options_.epilogues == UseEpilogues::measured)
-            for (const auto& [key, choice] : choices.fusions)
-                if (choice.fused != Fused::no_memory && choice.fused != Fused::no_time) fusions_[key] = choice;
+        for (const auto& [key, choice] : choices.fusions) {
+            if (choice.fused == Fused::no_memory || choice.fused == Fused::no_time) continue;
+            if (choice.fused == Fused::yes && !plans.contains(key) && MatmulPlan(key).candidates(context_).empty())
+                return "cuBLASLt does not offer the epilogue of " + describe(key);
+            if (options_.epilogues == UseEpilogues::measured) fusions[key] = choice;
+        }
+        plans_ = std::move(plans), fusions_ = std::move(fusions);
+        generation_++;
         return {};
     } catch (const Error& error) {
         return error.what();

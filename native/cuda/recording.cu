@@ -1,19 +1,13 @@
 // GraphRecording: see recording.h.
 #include "recording.h"
 
-#include <cstdlib>
-#include <string>
+#include "environment.h"
+#include "failed_devices.h"
 
 namespace dllm::cuda {
 namespace {
 
-bool graphs_are_wanted() {
-    const char* value = std::getenv("DLLM_CUDA_GRAPHS");
-    const std::string found = value == nullptr ? "on" : value;
-    if (found != "on" && found != "off")
-        fail(ErrorCode::config, "DLLM_CUDA_GRAPHS is \"" + found + "\"; accepted: on, off");
-    return found == "on";
-}
+bool graphs_are_wanted() { return environment_choice("DLLM_CUDA_GRAPHS", {"off", "on"}, 1) == 1; }
 
 // The stream's capture, ended and its graph destroyed whatever happens.
 class Capture {
@@ -40,8 +34,9 @@ private:
 
 }  // namespace
 
-GraphRecording::GraphRecording(Context& context, const Scratch& scratch, RecordingCounts& counts)
-    : context_(context), scratch_(scratch), counts_(counts), wanted_(graphs_are_wanted()) {}
+GraphRecording::GraphRecording(Context& context, const Scratch& scratch, const MatmulPlans& plans,
+                               RecordingCounts& counts)
+    : context_(context), scratch_(scratch), plans_(plans), counts_(counts), wanted_(graphs_are_wanted()) {}
 
 GraphRecording::~GraphRecording() { drop(); }
 
@@ -50,14 +45,16 @@ void GraphRecording::drop() {
     graph_ = nullptr;
 }
 
+// A working memory that has moved is freed where the graph has it, and a plan may have another algorithm by now.
+bool GraphRecording::is_current() const {
+    return scratch_.address() == scratch_address_ && plans_.generation() == plans_generation_;
+}
+
 void GraphRecording::run(const std::function<void()>& ops) {
-    // A working memory that has moved is freed where the graph has it.
-    if (graph_ != nullptr && scratch_.address() != scratch_address_) drop();
-    if (graph_ != nullptr) {
-        check(cudaGraphLaunch(graph_, context_.stream()), "cudaGraphLaunch");
+    if (graph_ != nullptr && !is_current()) drop();
+    if (graph_ != nullptr && launch()) {
         counts_.replayed++;
-    } else if (wanted_ && has_run_ && failures_ < MOST_FAILURES && capture(ops)) {
-        check(cudaGraphLaunch(graph_, context_.stream()), "cudaGraphLaunch");
+    } else if (wanted_ && has_run_ && failures_ < MOST_FAILURES && capture(ops) && launch()) {
         counts_.captured++;
     } else {
         ops();
@@ -68,6 +65,7 @@ void GraphRecording::run(const std::function<void()>& ops) {
 
 bool GraphRecording::capture(const std::function<void()>& ops) {
     try {
+        plans_generation_ = plans_.generation();
         Capture capture(context_);
         ops();
         const cudaError_t status = cudaGraphInstantiate(&graph_, capture.end(), 0);
@@ -77,10 +75,27 @@ bool GraphRecording::capture(const std::function<void()>& ops) {
         return true;
     } catch (const Error& error) {
         // An error that is not of the capture comes up again when the ops run one by one.
-        counts_.failure = error.what();
-        failures_++;
+        note(error);
         return false;
     }
+}
+
+bool GraphRecording::launch() {
+    const cudaStream_t stream = context_.stream();
+    try {
+        check(cudaGraphLaunch(graph_, stream), "cudaGraphLaunch");
+        return true;
+    } catch (const Error& error) {
+        require_alive(context_.device());
+        drop();
+        note(error);
+        return false;
+    }
+}
+
+void GraphRecording::note(const Error& error) {
+    counts_.failure = error.what();
+    failures_++;
 }
 
 }  // namespace dllm::cuda

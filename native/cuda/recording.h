@@ -3,6 +3,7 @@
 
 #include "../backend.h"
 #include "context.h"
+#include "matmul_plans.h"
 
 namespace dllm::cuda {
 
@@ -11,7 +12,7 @@ namespace dllm::cuda {
 class GraphRecording final : public Recording {
 public:
     // Throws ERR_CONFIG when DLLM_CUDA_GRAPHS is neither on nor off.
-    GraphRecording(Context& context, const Scratch& scratch, RecordingCounts& counts);
+    GraphRecording(Context& context, const Scratch& scratch, const MatmulPlans& plans, RecordingCounts& counts);
     ~GraphRecording() override;
     GraphRecording(const GraphRecording&) = delete;
     GraphRecording& operator=(const GraphRecording&) = delete;
@@ -21,19 +22,25 @@ public:
 private:
     // Whether it now has a graph; if not, the counts say why and nothing has run.
     bool capture(const std::function<void()>& ops);
+    // Whether the graph now runs; if not, it is dropped, the counts say why and nothing has run.
+    bool launch();
+    void note(const Error& error);
+    bool is_current() const;
     void drop();
 
-    // Ops that cannot be captured twice never will be.
+    // Ops that could not be captured or launched twice never will be.
     static constexpr int MOST_FAILURES = 2;
 
     Context& context_;
     const Scratch& scratch_;
+    const MatmulPlans& plans_;
     RecordingCounts& counts_;
     const bool wanted_;
     bool has_run_ = false;
     int failures_ = 0;
     cudaGraphExec_t graph_ = nullptr;
     const void* scratch_address_ = nullptr;  // in the graph
+    int64_t plans_generation_ = 0;           // of the graph
 };
 
 }  // namespace dllm::cuda

@@ -2,6 +2,7 @@
 #include "stopwatch.h"
 
 #include <algorithm>
+#include <chrono>
 
 namespace dllm::cuda {
 namespace {
@@ -12,46 +13,64 @@ size_t cache_bytes(const Context& context) {
     return size_t(std::max(bytes, 1));
 }
 
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
 }  // namespace
 
 Stopwatch::Stopwatch(Context& context)
-    : context_(context), cache_bytes_(cache_bytes(context)), cache_(context, cache_bytes_) {
-    try {
-        for (int run = 0; run < RUNS; run++) {
-            check(cudaEventCreate(&begin_[run]), "cudaEventCreate");
-            check(cudaEventCreate(&end_[run]), "cudaEventCreate");
-        }
-    } catch (...) {
-        close();
-        throw;
-    }
+    : context_(context), cache_bytes_(cache_bytes(context)), cache_(context, cache_bytes_) {}
+
+// The operands of a step are rarely in it. It also keeps the device busy while work is enqueued, so that the time for
+// that does not count.
+void Stopwatch::empty_cache() {
+    check(cudaMemsetAsync(cache_.data(), 0, cache_bytes_, context_.stream()), "cudaMemsetAsync");
 }
 
-Stopwatch::~Stopwatch() { close(); }
-
-void Stopwatch::close() {
-    for (int run = 0; run < RUNS; run++)
-        for (const cudaEvent_t event : {begin_[run], end_[run]})
-            if (event != nullptr) cudaEventDestroy(event);
+bool Stopwatch::try_once(const Work& work) {
+    empty_cache();
+    const bool could = work();
+    check(cudaStreamSynchronize(context_.stream()), "cudaStreamSynchronize");
+    return could;
 }
 
-std::optional<float> Stopwatch::median(const std::function<bool()>& work) {
+// A device that has idled runs slower at first.
+void Stopwatch::warm_up(const Work& work) {
+    constexpr double SECONDS = 0.02;
+    for (const double begin = now(); !is_warm_; is_warm_ = now() - begin > SECONDS) try_once(work);
+}
+
+void Stopwatch::run_round(std::vector<Entrant>& entrants) {
     const cudaStream_t stream = context_.stream();
-    if (!work()) return {};
-    for (int run = 0; run < RUNS; run++) {
-        // Empties the cache, as the operands of a step are rarely in it, and keeps the device busy meanwhile, so that
-        // the time to enqueue does not count.
-        check(cudaMemsetAsync(cache_.data(), 0, cache_bytes_, stream), "cudaMemsetAsync");
-        check(cudaEventRecord(begin_[run], stream), "cudaEventRecord");
-        if (!work()) return {};
-        check(cudaEventRecord(end_[run], stream), "cudaEventRecord");
+    for (Entrant& entrant : entrants) {
+        empty_cache();
+        check(cudaEventRecord(entrant.lap->begin, stream), "cudaEventRecord");
+        entrant.could = (*entrant.work)();
+        check(cudaEventRecord(entrant.lap->end, stream), "cudaEventRecord");
     }
-    check(cudaEventSynchronize(end_[RUNS - 1]), "cudaEventSynchronize");
-    float times[RUNS];
-    for (int run = 0; run < RUNS; run++)
-        check(cudaEventElapsedTime(&times[run], begin_[run], end_[run]), "cudaEventElapsedTime");
-    std::nth_element(times, times + RUNS / 2, times + RUNS);
-    return times[RUNS / 2];
+    check(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
+    std::erase_if(entrants, [](const Entrant& entrant) { return !entrant.could; });
+    for (Entrant& entrant : entrants)
+        check(cudaEventElapsedTime(&entrant.times.emplace_back(), entrant.lap->begin, entrant.lap->end),
+              "cudaEventElapsedTime");
+}
+
+std::vector<std::optional<float>> Stopwatch::medians(const std::vector<Work>& works, double most_seconds) {
+    while (laps_.size() < works.size()) laps_.emplace_back();
+    const double begin = now();
+    const auto is_late = [&] { return now() - begin > most_seconds; };
+    std::vector<Entrant> entrants;
+    for (size_t number = 0; number < works.size() && (entrants.empty() || !is_late()); number++)
+        if (try_once(works[number])) entrants.push_back({number, &works[number], &laps_[number], true, {}});
+    if (!entrants.empty()) warm_up(*entrants.front().work);
+    for (int run = 0; run < RUNS && (run == 0 || !is_late()); run++) run_round(entrants);
+
+    std::vector<std::optional<float>> found(works.size());
+    for (Entrant& entrant : entrants) {
+        const auto middle = entrant.times.begin() + int64_t(entrant.times.size() / 2);
+        std::nth_element(entrant.times.begin(), middle, entrant.times.end());
+        found[entrant.number] = *middle;
+    }
+    return found;
 }
 
 }  // namespace dllm::cuda

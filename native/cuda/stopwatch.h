@@ -4,25 +4,12 @@
 #include "../tensor.h"
 #include "context.h"
 
+#include <deque>
 #include <functional>
 #include <optional>
+#include <vector>
 
 namespace dllm::cuda {
-
-// Memory of the device for as long as this lives.
-class DeviceMemory {
-public:
-    // Throws ERR_OUT_OF_MEMORY.
-    DeviceMemory(Context& context, size_t bytes) : data_(context.allocate(bytes)) {}
-    ~DeviceMemory() { cudaFree(data_); }
-    DeviceMemory(const DeviceMemory&) = delete;
-    DeviceMemory& operator=(const DeviceMemory&) = delete;
-
-    std::byte* data() const { return static_cast<std::byte*>(data_); }
-
-private:
-    void* data_;
-};
 
 // A place like a tensor's, as wide and as badly aligned, for what a trial writes.
 class Elsewhere {
@@ -48,25 +35,46 @@ private:
 
 class Stopwatch {
 public:
+    // Enqueues something on the context's stream and says whether it could.
+    using Work = std::function<bool()>;
+
     // Throws ERR_OUT_OF_MEMORY, ERR_DEVICE.
     explicit Stopwatch(Context& context);
-    ~Stopwatch();
     Stopwatch(const Stopwatch&) = delete;
     Stopwatch& operator=(const Stopwatch&) = delete;
 
-    // Milliseconds: the median of some runs after one that does not count. work() enqueues on the context's stream and
-    // says whether it could; nothing, if it could not. Throws ERR_DEVICE if the device fails.
-    std::optional<float> median(const std::function<bool()>& work);
+    // Milliseconds of each: the median of some runs after one that does not count. They take turns, so that a clock
+    // that rises or falls meanwhile favours none. Nothing for what could not be enqueued, and for what had not been
+    // tried after so many seconds. Throws ERR_DEVICE if the device fails.
+    std::vector<std::optional<float>> medians(const std::vector<Work>& works, double most_seconds);
 
 private:
     static constexpr int RUNS = 5;
 
-    void close();
+    struct Lap {
+        CudaEvent begin, end;
+    };
+    // What is timed, its laps and its times so far.
+    struct Entrant {
+        size_t number;
+        const Work* work;
+        Lap* lap;
+        bool could;  // be enqueued
+        std::vector<float> times;
+    };
+
+    void empty_cache();
+    // Whether it could be enqueued; then it has also run.
+    bool try_once(const Work& work);
+    void warm_up(const Work& work);
+    // Adds a time to each; leaves out what can be enqueued no longer.
+    void run_round(std::vector<Entrant>& entrants);
 
     Context& context_;
     size_t cache_bytes_;
     DeviceMemory cache_;
-    cudaEvent_t begin_[RUNS] = {}, end_[RUNS] = {};
+    std::deque<Lap> laps_;
+    bool is_warm_ = false;
 };
 
 }  // namespace dllm::cuda

@@ -45,13 +45,13 @@ TEST(recordings_keep_one_for_each_key_and_drop_the_one_unused_for_longest) {
         recordings.run({key, 5}, [&] { runs++; });
         check_equal(backend.made, made, "recordings");
     };
-    for (int64_t key = 0; key < 8; key++) run(key, key + 1);
-    run(0, 8);
-    run(8, 9);  // in the place of 1
-    run(0, 9);
-    run(2, 9);
-    run(1, 10);
-    check_equal(runs, 13, "runs");
+    for (int64_t key = 0; key < 32; key++) run(key, key + 1);
+    run(0, 32);
+    run(32, 33);  // in the place of 1
+    run(0, 33);
+    run(2, 33);
+    run(1, 34);
+    check_equal(runs, 37, "runs");
 }
 
 // ---- one recording
@@ -174,6 +174,26 @@ TEST(emulated_ops_that_cannot_be_captured_run_one_by_one) {
     accounts.check_closed();
 }
 
+TEST(emulated_graphs_that_cannot_be_launched_run_one_by_one) {
+    const Accounts accounts;
+    {
+        CudaBackend backend(0, DType::f32);
+        const Doubling doubling(backend, 8);
+        const auto recording = backend.make_recording();
+        for (int value = 1; value <= 3; value++) doubling.check(*recording, float(value));
+        check_counts(backend.recording_counts(), 1, 1, 1);
+        emulated::fail_graph_launch(1);
+        doubling.check(*recording, 4);
+        check_counts(backend.recording_counts(), 1, 2, 1);  // captured anew
+        CHECK(backend.recording_counts().failure.starts_with("cudaGraphLaunch failed: out of memory"));
+        doubling.check(*recording, 5);
+        emulated::fail_graph_launch(1);
+        for (int value = 6; value <= 8; value++) doubling.check(*recording, float(value));
+        check_counts(backend.recording_counts(), 4, 2, 2);  // twice is enough
+    }
+    accounts.check_closed();
+}
+
 TEST(cuda_graphs_can_be_switched_off) {
     {
         const EnvironmentSetting setting("DLLM_CUDA_GRAPHS", "off");
@@ -185,7 +205,8 @@ TEST(cuda_graphs_can_be_switched_off) {
     }
     const EnvironmentSetting setting("DLLM_CUDA_GRAPHS", "0");
     CudaBackend backend(0, DType::f32);
-    check_throws([&] { backend.make_recording(); }, ErrorCode::config, "DLLM_CUDA_GRAPHS is \"0\"; accepted: on, off");
+    check_throws([&] { backend.make_recording(); }, ErrorCode::config,
+                 "DLLM_CUDA_GRAPHS must be one of off, on, got \"0\"");
 }
 
 // ---- training

@@ -45,11 +45,9 @@ bool fails_at(const Planted& planted, int64_t n, const std::function<void()>& ac
         return false;
     } catch (const Error& error) {
         const std::string what = error.what();
-        const bool says_bytes = what.find(" bytes of ") != what.npos && what.find(" bytes are free") != what.npos;
-        const bool handle_failed =
-            planted.plant == HANDLE.plant && error.code() == ErrorCode::device && what.find(" failed: ") != what.npos;
-        const bool memory_failed = error.code() == ErrorCode::out_of_memory && says_bytes;
-        if (!memory_failed && !handle_failed) give_up(test::join("failure ", n, ": ", what));
+        const char* named = planted.plant == HANDLE.plant ? " failed: " : " bytes of ";
+        const bool says_why = what.find(named) != what.npos && what.find(" bytes are free") != what.npos;
+        if (error.code() != ErrorCode::out_of_memory || !says_why) give_up(test::join("failure ", n, ": ", what));
         return true;
     }
 }

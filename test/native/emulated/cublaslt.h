@@ -83,14 +83,15 @@ cublasStatus_t describe_problem(Problem& problem, cublasLtMatmulDesc_t operation
 // What an algorithm needs for a problem; NOT_SUPPORTED if it cannot do it, INVALID_VALUE if it is none.
 struct Needs {
     size_t workspace_bytes = 0;
-    size_t alignment_a = 1, alignment_b = 1, alignment_c = 1, alignment_d = 1;
+    size_t alignment_a = 1, alignment_b = 1, alignment_c = 1, alignment_d = 1, alignment_bias = 1;
 };
 cublasStatus_t needs_of(const cublasLtMatmulAlgo_t& algorithm, const Problem& problem, Needs& needs);
 // Its number in the order in which they are offered; -1 if it is none of them.
 int number_of(const cublasLtMatmulAlgo_t& algorithm);
 
 // ---- cublaslt_product.cpp
-void multiply(const Problem& problem, const Operands& operands);
+// The depth is summed in this many parts, one after the other.
+void multiply(const Problem& problem, const Operands& operands, int parts);
 
 template <class T>
 cublasStatus_t assign(T& field, const void* value, size_t bytes) {

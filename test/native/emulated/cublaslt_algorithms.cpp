@@ -87,6 +87,16 @@ static_assert(COUNT == ALGORITHMS);
 
 bool is_algorithm(int id) { return id == ALIGNED_ID || id == ANY_ALIGNMENT_ID; }
 
+// The pointers of an operation are not followed here, but their alignment counts. One that is not set tells none, which
+// is refused, as it would be taken for the best.
+bool pointers_are_set(const Operation& o) {
+    return (!o.uses_bias() || o.bias != nullptr) && (!o.uses_aux() || o.aux != nullptr);
+}
+
+bool pointers_satisfy(const Operation& o, const Needs& needs) {
+    return !o.uses_bias() || reinterpret_cast<uintptr_t>(o.bias) % needs.alignment_bias == 0;
+}
+
 bool satisfies(const Configuration& candidate, const Needs& needs, const Preference& preference) {
     const bool scheme = candidate.splits == 1 || (preference.reduction_schemes & candidate.reduction) != 0;
     return scheme && needs.workspace_bytes <= preference.workspace_bytes &&
@@ -142,6 +152,7 @@ cublasStatus_t needs_of(const cublasLtMatmulAlgo_t& algorithm, const Problem& pr
         if (size_t(layout->ld) * element % *alignment != 0 || size_t(layout->batch_stride) * element % *alignment != 0)
             return CUBLAS_STATUS_NOT_SUPPORTED;
     }
+    needs.alignment_bias = aligned ? WIDE_LOAD : problem.d.element_bytes();
     const size_t partial = problem.M() * problem.N() * size_t(problem.d.batch) * sizeof(float);
     needs.workspace_bytes = c.splits > 1 ? size_t(c.splits) * partial : 0;
     return CUBLAS_STATUS_SUCCESS;
@@ -168,11 +179,12 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
     }
     if (!problem.operation.only_multiplies() && device().epilogue_refusal == Refusal::heuristic)
         return CUBLAS_STATUS_INVALID_VALUE;
+    if (!pointers_are_set(problem.operation)) return CUBLAS_STATUS_INVALID_VALUE;
     for (const Configuration& candidate : configurations) {
         const cublasLtMatmulAlgo_t algorithm = pack(candidate);
         Needs needs{};
         if (*returned == requested || needs_of(algorithm, problem, needs) != CUBLAS_STATUS_SUCCESS) continue;
-        if (!satisfies(candidate, needs, preference->value)) continue;
+        if (!satisfies(candidate, needs, preference->value) || !pointers_satisfy(problem.operation, needs)) continue;
         const float waves = 1.0f + float(&candidate - configurations);
         results[(*returned)++] = {algorithm, needs.workspace_bytes, CUBLAS_STATUS_SUCCESS, waves, {}};
     }

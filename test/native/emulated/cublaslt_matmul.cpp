@@ -20,7 +20,7 @@ cublasStatus_t check_pointers(const Problem& p, const Operands& x, const Needs& 
         !is_aligned(x.c, needs.alignment_c) || !is_aligned(x.d, needs.alignment_d))
         return CUBLAS_STATUS_INVALID_VALUE;
     const Operation& o = p.operation;
-    if (o.uses_bias() && (o.bias == nullptr || !is_aligned(o.bias, p.d.element_bytes()))) {
+    if (o.uses_bias() && (o.bias == nullptr || !is_aligned(o.bias, needs.alignment_bias))) {
         return CUBLAS_STATUS_INVALID_VALUE;
     }
     return o.uses_aux() && (o.aux == nullptr || !is_aligned(o.aux, 16)) ? CUBLAS_STATUS_INVALID_VALUE
@@ -94,7 +94,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t oper
                 check_range("the workspace", workspace, needs.workspace_bytes);
                 std::memset(workspace, 0xFF, needs.workspace_bytes);
             }
-            multiply(problem, operands);
+            multiply(problem, operands, device().algorithms_differ && number > 0 ? number + 1 : 1);
             if (!problem.operation.only_multiplies()) device().delay += device().epilogue_delay;
             if (number < 0) return;
             device().algorithms[number].runs++;

@@ -91,15 +91,21 @@ void finish(const Problem& p, const Operands& x, const std::vector<float>& produ
 
 }  // namespace
 
-void multiply(const Problem& p, const Operands& x) {
+void multiply(const Problem& p, const Operands& x, int parts) {
     static const std::unique_ptr<Backend> cpu = make_cpu_backend();
     const bool turn_a = p.operation.transpose_a == CUBLAS_OP_T, turn_b = p.operation.transpose_b == CUBLAS_OP_T;
     for (int batch = 0; batch < p.d.batch; batch++) {
         // In rows: product (N, M) = op(b)^T (N, K) times op(a)^T, given as (M, K)
         std::vector<float> a = widen(x.a, p.a, turn_a, batch), b = widen(x.b, p.b, !turn_b, batch);
         std::vector<float> product(p.N() * p.M());
-        cpu->matmul_forward(matrix(product, p.N(), p.M()), matrix(b, p.N(), p.K()), matrix(a, p.M(), p.K()), {}, {},
-                            WeightLayout::out_in);
+        const Tensor out = matrix(product, p.N(), p.M());
+        for (int part = 0; part < parts; part++) {
+            const int64_t K = int64_t(p.K()), begin = K * part / parts, count = K * (part + 1) / parts - begin;
+            if (count == 0) continue;
+            cpu->matmul_forward(out, matrix(b, p.N(), p.K()).slice_cols(begin, count),
+                                matrix(a, p.M(), p.K()).slice_cols(begin, count), {}, part > 0 ? out : Tensor{},
+                                WeightLayout::out_in);
+        }
         if (p.operation.epilogue == CUBLASLT_EPILOGUE_BGRADA) store_row_sums(a, p.M(), p);
         if (p.operation.epilogue == CUBLASLT_EPILOGUE_BGRADB) store_row_sums(b, p.N(), p);
         finish(p, x, product, batch);

@@ -69,6 +69,11 @@ void fail_launch(int64_t n) {
     device().until_failed_launch = n;
 }
 
+void fail_graph_launch(int64_t n) {
+    const std::lock_guard lock(device().mutex);
+    device().until_failed_graph_launch = n;
+}
+
 void set_device_memory(size_t bytes) {
     const std::lock_guard lock(device().mutex);
     device().memory_bytes = bytes;
@@ -107,6 +112,11 @@ void refuse_algorithm(int n) {
     device().algorithms[n].is_refused = true;
 }
 
+void tell_algorithms_apart() {
+    const std::lock_guard lock(device().mutex);
+    device().algorithms_differ = true;
+}
+
 void refuse_epilogues(Refusal where) {
     const std::lock_guard lock(device().mutex);
     device().epilogue_refusal = where;
@@ -143,9 +153,9 @@ void reset() {
     d.random = fresh.random;
     d.memory_bytes = fresh.memory_bytes;
     d.count = fresh.count;
-    d.until_failed_launch = d.until_failed_allocation = d.until_failed_handle = 0;
+    d.until_failed_launch = d.until_failed_allocation = d.until_failed_handle = d.until_failed_graph_launch = 0;
     d.kernel_delay = fresh.kernel_delay, d.epilogue_delay = fresh.epilogue_delay;
-    d.epilogue_refusal = fresh.epilogue_refusal;
+    d.epilogue_refusal = fresh.epilogue_refusal, d.algorithms_differ = fresh.algorithms_differ;
     std::copy(std::begin(fresh.algorithms), std::end(fresh.algorithms), std::begin(d.algorithms));
     remember_error(cudaSuccess);
 }

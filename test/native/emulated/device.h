@@ -35,10 +35,12 @@ struct Device {
     int64_t until_failed_launch = 0;  // 0: none is planted
     int64_t until_failed_allocation = 0;
     int64_t until_failed_handle = 0;
+    int64_t until_failed_graph_launch = 0;
     int64_t handles = 0;  // that were asked for
     Delay delay{0};       // by which the clock of events is ahead
     Delay kernel_delay{0}, epilogue_delay{0};
     Refusal epilogue_refusal = Refusal::none;
+    bool algorithms_differ = false;  // in their last bits
     AlgorithmState algorithms[ALGORITHMS];
 };
 

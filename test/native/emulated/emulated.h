@@ -32,6 +32,8 @@ void fail_handle(int64_t n);
 // The n-th kernel or matrix product from now (1: the next) does nothing, and every call after it returns
 // cudaErrorIllegalAddress until reset().
 void fail_launch(int64_t n);
+// The n-th launch of a graph from now fails once, for lack of memory, and nothing of it runs.
+void fail_graph_launch(int64_t n);
 // The device's memory in bytes, 16 GB at first: what allocations are refused beyond, and what cudaMemGetInfo tells.
 void set_device_memory(size_t bytes);
 // 1 at first; with 0 every call returns cudaErrorNoDevice.
@@ -43,6 +45,8 @@ constexpr int ALGORITHMS = 4;
 void slow_algorithm(int n, double milliseconds);
 void slow_epilogues(double milliseconds);
 void slow_kernels(double milliseconds);
+// From now on each algorithm sums in an order of its own, so that its last bits tell it.
+void tell_algorithms_apart();
 // Products by the n-th algorithm are refused, though it is offered.
 void refuse_algorithm(int n);
 // Products with an epilogue beyond a bias are refused: with INVALID_VALUE where algorithms for them are asked for, or

@@ -80,6 +80,8 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
     return runtime_call([&] {
         if (executable == nullptr || !Handle::is_live(executable)) return cudaErrorInvalidValue;
+        Device& d = device();
+        if (d.until_failed_graph_launch > 0 && --d.until_failed_graph_launch == 0) return cudaErrorMemoryAllocation;
         return submit(stream, [all = executable->work] {
             for (const Work& work : all) {
                 if (device().error == cudaSuccess) work();

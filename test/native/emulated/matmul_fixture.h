@@ -26,13 +26,13 @@ class Products {
 public:
     Products(int64_t rows, int64_t depth, int64_t cols, DType input = DType::f32, DType output = DType::f32)
         : M_(rows), K_(depth), N_(cols), input_(input), output_(output), a_(encode(numbers(size_t(rows * depth), 1))),
-          b_(encode(numbers(size_t(depth * cols), 2))), out_(ones()), bias_(size_t(std::max(rows, cols))) {}
+          b_(encode(numbers(size_t(depth * cols), 2))), out_(ones()), bias_(size_t(std::max(rows, cols)) + 1) {}
 
     cuda::MatmulProduct product() const {
         return {
             tensor(out_, M_, N_, output_), {tensor(a_, M_, K_, input_), false}, {tensor(b_, K_, N_, input_), false}};
     }
-    // A row as long as out's, for a bias or for sums
+    // A row as long as out's, for a bias or for sums, with room for another element behind it.
     Tensor bias() const { return tensor(bias_, 1, N_, output_); }
 
     void poison() { out_.upload(ones()); }

@@ -58,12 +58,14 @@ TEST(matmul_plans_keep_the_fastest_algorithm) {
             Products products(16, 24, 32);
             MatmulProduct product = products.product();
             if (accumulates) product.addend = product.out;
+            Products others(16, 24, 8);
+            plans.run(others.product());  // the stopwatch stays
             const int64_t allocations = live_allocations(), handles = live_handles();
             plans.run(product);
             products.check(accumulates ? 1 : 0);
             check_equal(live_allocations(), allocations, "allocations left by trials");
             check_equal(live_handles() - handles, 5, "handles of one plan");
-            check_equal(count_lines(plans.save(), "plan timed"), 1, "timed plans");
+            check_equal(count_lines(plans.save(), "plan timed"), 2, "timed plans");
             const int64_t before = algorithm_runs(fastest), launches = launch_count();
             plans.run(product);
             plans.run(product);
@@ -72,6 +74,22 @@ TEST(matmul_plans_keep_the_fastest_algorithm) {
             check_equal(algorithm_runs(SPLIT), 0, "runs of split-K");
         }
     }
+}
+
+// The library looks at the address of the bias where it is asked for algorithms.
+TEST(matmul_plans_depend_on_the_alignment_of_the_bias) {
+    const FreshDevice fresh;
+    Context context(0);
+    MatmulPlans plans(context, {false, UseEpilogues::off});
+    Products products(16, 16, 16);
+    MatmulProduct product = products.product();
+    product.bias = products.bias();
+    plans.run(product);
+    check_equal(algorithm_runs(FIRST), 1, "runs of the first");
+    product.bias.data = product.bias.f32() + 1;
+    plans.run(product);
+    check_equal(algorithm_runs(FIRST), 1, "runs of the first");
+    check_equal(algorithm_runs(THIRD), 1, "runs of the one for any alignment");
 }
 
 TEST(matmul_plans_take_the_first_algorithm_without_tuning) {
@@ -116,9 +134,8 @@ TEST(matmul_plans_are_not_tuned_while_a_graph_is_captured) {
     MatmulPlans plans(context, {});
     plans.run(others.product());
     slow_algorithm(FIRST, 1000);
-    cudaGraph_t graph = nullptr;
     cudaGraphExec_t executable = nullptr;
-    succeed(cudaStreamBeginCapture(context.stream(), cudaStreamCaptureModeThreadLocal));
+    context.begin_capture();
     plans.run(products.product());
     plans.run(others.product());
     bool rehearsed = false;
@@ -126,7 +143,7 @@ TEST(matmul_plans_are_not_tuned_while_a_graph_is_captured) {
     sums.epilogue = Epilogue::sums_of_b, sums.sums = products.bias();
     CHECK(!plans.fuses(sums, [&](bool) { rehearsed = true; }));
     CHECK(!rehearsed);
-    succeed(cudaStreamEndCapture(context.stream(), &graph));
+    const cudaGraph_t graph = context.end_capture();
     succeed(cudaGraphInstantiate(&executable, graph));
     check_equal(algorithm_runs(FIRST) > 0, true, "runs before");
     const int64_t before = launch_count(), first = algorithm_runs(FIRST);
