@@ -3,6 +3,7 @@
 
 #include "small_model.h"
 #include "test.h"
+#include "thread_limit.h"
 
 #include <algorithm>
 #include <cmath>
@@ -76,6 +77,25 @@ TEST(initial_values_have_the_asked_spread_and_follow_the_seed) {
         const double n = double(parameter.count);
         CHECK(std::abs(sum / n) < 5 * expected / std::sqrt(n));
         CHECK(std::abs(std::sqrt(square_sum / n) / expected - 1) < 5 / std::sqrt(2 * n));
+    }
+}
+
+TEST(initial_values_are_the_same_at_any_number_of_threads) {
+    const ThreadLimit restored;
+    ModelConfig config = small_config(Naming::nanollada);
+    for (const InitKind kind : {InitKind::normal, InitKind::pytorch}) {
+        config.init = kind, config.vocab_size = 1003, config.width = 120;  // ranges that end within a group
+        const ParameterTable table = make_parameter_table(config);
+        std::vector<float> one(static_cast<size_t>(table.size), NAN), several(one);
+        set_thread_limit(1);
+        initialize_parameters(one.data(), table, 7);
+        CHECK(std::none_of(one.begin(), one.end(), [](float value) { return std::isnan(value); }));
+        for (const int threads : {2, 5}) {
+            set_thread_limit(threads);
+            several.assign(several.size(), NAN);
+            initialize_parameters(several.data(), table, 7);
+            CHECK(several == one);
+        }
     }
 }
 
