@@ -106,6 +106,28 @@ TEST(matmul_plans_that_were_derived_and_fail_are_chosen_anew) {
     check_equal(count_lines(plans.save(), "plan timed"), 2, "timed plans");
 }
 
+// Numbers of rows that are drawn at random do not fill the memory, and what was timed stays.
+TEST(matmul_plans_are_not_kept_without_end) {
+    const FreshDevice fresh;
+    Context context(0);
+    MatmulPlans plans(context, {});
+    make_fastest(SECOND);
+    run(plans, 3000);
+    const int64_t handles = live_handles();
+    const Products products(3000, 16, 16);
+    for (int64_t rows = 400; rows < 3000; rows++) {
+        MatmulProduct product = products.product();
+        product.out.rows = product.a.matrix.rows = rows;
+        plans.run(product);
+    }
+    CHECK(live_handles() - handles <= 5 * 2048);
+    CHECK(plans.generation() > 0);
+    const int64_t launches = launch_count();
+    run(plans, 3000);
+    check_equal(launch_count() - launches, 1, "launches");
+    check_equal(count_lines(plans.save(), "plan timed"), 1, "timed plans");
+}
+
 // A recorded step has the algorithms that were derived when it was recorded.
 TEST(recordings_follow_plans_that_are_derived_anew) {
     const FreshDevice fresh;
