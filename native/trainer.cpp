@@ -77,29 +77,36 @@ StepStats Trainer::step(const Dataset& dataset) {
     // The whole context's room from the start: a step cut to a random length must not size it.
     const int64_t size = part_size(config_.batch_size, config_.context_length);
     workspace(size, config_.context_length, training_pass());
-    const Batch batch = take_batch(dataset);
-    return update(batch, size, begin, [&] { prepare_batch(dataset, completed_steps_ + 1); });
+    const PreparedBatch taken = take_batch(dataset);
+    return update(taken.batch, taken.is_loaded, size, begin,
+                  [&] { prepare_batch(dataset, completed_steps_ + 1, size); });
 }
 
 StepStats Trainer::step(const Batch& batch) {
     const double begin = now();
     validate(batch, model_->config(), true);
-    return update(batch, part_size(batch.batch, batch.length), begin, [] {});
+    if (prepared_) prepared_->is_loaded = false;  // this one takes its place
+    return update(batch, false, part_size(batch.batch, batch.length), begin, [] {});
 }
 
-Batch Trainer::take_batch(const Dataset& dataset) {
+Trainer::PreparedBatch Trainer::take_batch(const Dataset& dataset) {
     std::optional<PreparedBatch> prepared = std::exchange(prepared_, std::nullopt);
     if (prepared && prepared->dataset == dataset.id() && prepared->step == completed_steps_)
-        return std::move(prepared->batch);
-    return training_batch(config_, model_->config(), dataset, completed_steps_);
+        return *std::move(prepared);
+    return {dataset.id(), completed_steps_, training_batch(config_, model_->config(), dataset, completed_steps_),
+            false};
 }
 
 // A batch is a function of dataset and step, so the one of the next step can be drawn while the device works on this
-// one.
-void Trainer::prepare_batch(const Dataset& dataset, int64_t step) {
+// one. If a step is not done in parts, the batch is also loaded: behind this step's work, which has its own until then.
+void Trainer::prepare_batch(const Dataset& dataset, int64_t step, int64_t part_size) {
     if (!model_->backend().runs_behind()) return;
     try {
-        prepared_ = {dataset.id(), step, training_batch(config_, model_->config(), dataset, step)};
+        prepared_ = {dataset.id(), step, training_batch(config_, model_->config(), dataset, step), false};
+        const Batch& batch = prepared_->batch;
+        if (batch.batch > part_size) return;
+        load_part(workspace(part_size, batch.length, training_pass()), batch, step, 0);
+        prepared_->is_loaded = true;
     } catch (const Error&) {
         // It is the next step's error, which meets it again.
     }
@@ -112,17 +119,24 @@ int64_t Trainer::part_size(int64_t batch, int64_t length) const {
     return (batch + parts - 1) / parts;
 }
 
-StepStats Trainer::update(const Batch& batch, int64_t part_size, double begin, const std::function<void()>& meanwhile) {
+void Trainer::load_part(Workspace& space, const Batch& part, int64_t step, int64_t first_sequence) const {
+    const PhiloxKey key = philox_key(config_.seed, uint64_t(step));
+    space.load(part, {model_->config().dropout, uint64_t(key.words[1]) << 32 | key.words[0], first_sequence});
+}
+
+StepStats Trainer::update(const Batch& batch, bool is_loaded, int64_t part_size, double begin,
+                          const std::function<void()>& meanwhile) {
     Backend& backend = model_->backend();
     Workspace& space = workspace(part_size, batch.length, training_pass());
-    const PhiloxKey key = philox_key(config_.seed, uint64_t(completed_steps_));
-    const uint64_t dropout_seed = uint64_t(key.words[1]) << 32 | key.words[0];
     backend.zero(gradients_);
     backend.zero(stats_);
     // Loss weights are those of the whole step, so the parts' losses and gradients add up to it.
     for (int64_t first = 0; first < batch.batch; first += part_size) {
-        const Batch part = slice(batch, first, std::min(part_size, batch.batch - first));
-        space.load(part, {model_->config().dropout, dropout_seed, first});
+        if (batch.batch > part_size) {
+            load_part(space, slice(batch, first, std::min(part_size, batch.batch - first)), completed_steps_, first);
+        } else if (!is_loaded) {
+            load_part(space, batch, completed_steps_, 0);
+        }
         space.recordings.run(space.key(), [&] {
             model_->transformer().loss_and_gradients(stats_.slice_cols(Stats::loss, 1), gradients_,
                                                      model_->compute_weights(), space);

@@ -68,12 +68,15 @@ private:
         uint64_t dataset;  // its id
         int64_t step;
         Batch batch;
+        bool is_loaded;  // into the workspace, too
     };
 
     // meanwhile() is called while the device works.
-    StepStats update(const Batch& batch, int64_t part_size, double begin, const std::function<void()>& meanwhile);
-    Batch take_batch(const Dataset& dataset);
-    void prepare_batch(const Dataset& dataset, int64_t step);
+    StepStats update(const Batch& batch, bool is_loaded, int64_t part_size, double begin,
+                     const std::function<void()>& meanwhile);
+    PreparedBatch take_batch(const Dataset& dataset);
+    void prepare_batch(const Dataset& dataset, int64_t step, int64_t part_size);
+    void load_part(Workspace& space, const Batch& part, int64_t step, int64_t first_sequence) const;
     int64_t part_size(int64_t batch, int64_t length) const;
     void upload_schedule(double rate);
     void apply_gradients();

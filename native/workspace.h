@@ -99,6 +99,7 @@ private:
     void lay_out(Arena& arena);
     void shape(int64_t batch, int64_t length);
     Tensor stage(const void* values, size_t count, DType dtype = DType::i32);
+    const std::vector<int32_t>& positions_of(const Batch& batch);
     void stage_weighted_rows(const Batch& batch);
     void upload_staged(size_t first);
     void load_mask(const Batch& batch);
@@ -114,8 +115,10 @@ private:
     // boundaries.
     static constexpr int64_t staged_size(int64_t count) { return (count + 15) / 16 * 16; }
     std::vector<int32_t> staged_;
-    Tensor inputs_;            // (1, room for what is staged)
-    size_t staged_batch_ = 0;  // how much of it precedes the head's rows
+    Tensor inputs_;                                    // (1, room for what is staged)
+    size_t staged_batch_ = 0;                          // how much of it precedes the head's rows
+    std::vector<int32_t> expanded_positions_;          // to all rows
+    int64_t counted_length_ = 0, counted_period_ = 0;  // of a sequence, where a batch did not say them
 
     // The mask, uploaded again only when it changes; its memory is kept while it is large enough.
     Arena mask_arena_;

@@ -6,19 +6,6 @@
 #include <cstring>
 
 namespace dllm {
-namespace {
-
-std::vector<int32_t> expand_positions(const Batch& batch) {
-    const int64_t B = batch.batch, T = batch.length;
-    if (int64_t(batch.positions.size()) == B * T && B != 1) return batch.positions;
-    const int64_t period = batch.attention.kind == AttentionKind::block_diffusion ? T / 2 : T;
-    std::vector<int32_t> positions(static_cast<size_t>(B * T));
-    for (int64_t i = 0; i < B * T; i++)
-        positions[size_t(i)] = batch.positions.empty() ? int32_t(i % T % period) : batch.positions[size_t(i % T)];
-    return positions;
-}
-
-}  // namespace
 
 // The values at the next 64-byte boundary of what is staged, and where they will be on the device.
 Tensor Workspace::stage(const void* values, size_t count, DType dtype) {
@@ -35,12 +22,27 @@ void Workspace::upload_staged(size_t first) {
     if (count > 0) backend_.upload(inputs_.slice_cols(int64_t(first), count), staged_.data() + first);
 }
 
+// Of all rows, and perhaps some more.
+const std::vector<int32_t>& Workspace::positions_of(const Batch& batch) {
+    const size_t T = size_t(batch.length), rows = batch.tokens.size();
+    if (batch.positions.size() == rows) return batch.positions;
+    const int64_t span = batch.attention.kind == AttentionKind::block_diffusion ? batch.length / 2 : batch.length;
+    const int64_t period = batch.positions.empty() ? span : 0;
+    const bool kept = period > 0 && period == counted_period_ && batch.length == counted_length_;
+    if (kept && expanded_positions_.size() >= rows) return expanded_positions_;
+    expanded_positions_.resize(rows);
+    for (size_t i = 0; i < rows; i++)
+        expanded_positions_[i] = period > 0 ? int32_t(int64_t(i % T) % period) : batch.positions[i % T];
+    counted_length_ = batch.length, counted_period_ = period;
+    return expanded_positions_;
+}
+
 void Workspace::load(const Batch& batch, const StepDropout& step_dropout) {
     if (!fits(batch.batch, batch.length)) fail(ErrorCode::native, "a batch is larger than its workspace");
     shape(batch.batch, batch.length);
     staged_.clear();
     tokens = stage(batch.tokens.data(), batch.tokens.size());
-    positions = stage(expand_positions(batch).data(), batch.tokens.size());
+    positions = stage(positions_of(batch).data(), batch.tokens.size());
     const Tensor lengths = batch.lengths.empty() ? Tensor{} : stage(batch.lengths.data(), batch.lengths.size());
     dropout = {step_dropout.probability, {}, batch.length, 0, {}};
     if (step_dropout.probability > 0) {

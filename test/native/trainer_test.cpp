@@ -227,8 +227,12 @@ TEST(batches_drawn_ahead_are_those_of_their_step_and_dataset) {
         step(first), step(first);
         losses.push_back(trainer.step(masked_batch(model->config(), 2, 9)).loss);
         step(first);
-        // A step that is not finite is drawn again.
+        // A step that is not finite is drawn again, and a batch that was drawn ahead outlives one of the caller's.
         const std::vector<float> good = all_weights(*model), bad(good.size(), NAN);
+        model->backend().upload(model->weights(), bad.data());
+        CHECK(!trainer.step(masked_batch(model->config(), 3, 11)).updated);
+        model->backend().upload(model->weights(), good.data());
+        step(first);
         model->backend().upload(model->weights(), bad.data());
         CHECK(!trainer.step(first).updated);
         model->backend().upload(model->weights(), good.data());
@@ -237,4 +241,42 @@ TEST(batches_drawn_ahead_are_those_of_their_step_and_dataset) {
         return losses;
     };
     check_equal(train(true), train(false), "losses and weights");
+}
+
+// A step's batch is on the device before the step begins, unless it has parts.
+TEST(batches_drawn_ahead_are_loaded_ahead) {
+    struct Backend : test::ReferenceBackend {
+        int64_t parameters = 0, uploads = 0, in_step = 0;  // uploads of the step before its update
+        bool runs_behind() const override { return true; }
+        void upload(Tensor out, const void* host) override {
+            uploads += out.dtype == DType::i32;
+            ReferenceBackend::upload(out, host);
+        }
+        void zero(Tensor out) override {
+            if (out.count() == parameters) uploads = 0;  // the gradients, as the step begins
+            ReferenceBackend::zero(out);
+        }
+        void global_norm(Tensor out, Tensor x) override {
+            in_step = uploads;
+            ReferenceBackend::global_norm(out, x);
+        }
+    };
+    for (const int64_t parts : {1, 2}) {
+        auto owned = std::make_unique<Backend>();
+        Backend& backend = *owned;
+        const auto model = std::make_shared<Model>(std::move(owned), small_config(Naming::llama), 3);
+        backend.parameters = model->parameters().size;
+        TrainConfig config = train_config();
+        config.gradient_accumulation = parts;
+        Trainer trainer(model, config);
+        const Dataset dataset = periodic_dataset();
+        trainer.step(dataset);
+        CHECK(backend.in_step > 0);
+        trainer.step(dataset);
+        CHECK((backend.in_step == 0) == (parts == 1));
+        trainer.step(masked_batch(model->config(), 4, 16));
+        CHECK(backend.in_step > 0);
+        trainer.step(dataset);
+        CHECK(backend.in_step > 0);
+    }
 }
