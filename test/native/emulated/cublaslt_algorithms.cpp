@@ -93,13 +93,10 @@ bool pointers_are_set(const Operation& o) {
     return (!o.uses_bias() || o.bias != nullptr) && (!o.uses_aux() || o.aux != nullptr);
 }
 
-bool pointers_satisfy(const Operation& o, const Needs& needs) {
-    return !o.uses_bias() || reinterpret_cast<uintptr_t>(o.bias) % needs.alignment_bias == 0;
-}
-
-bool satisfies(const Configuration& candidate, const Needs& needs, const Preference& preference) {
+bool satisfies(const Configuration& candidate, const Needs& needs, const Preference& preference, const Operation& o) {
     const bool scheme = candidate.splits == 1 || (preference.reduction_schemes & candidate.reduction) != 0;
-    return scheme && needs.workspace_bytes <= preference.workspace_bytes &&
+    const bool bias = !o.uses_bias() || reinterpret_cast<uintptr_t>(o.bias) % needs.alignment_bias == 0;
+    return scheme && bias && needs.workspace_bytes <= preference.workspace_bytes &&
            needs.alignment_a <= preference.alignment_a && needs.alignment_b <= preference.alignment_b &&
            needs.alignment_c <= preference.alignment_c && needs.alignment_d <= preference.alignment_d;
 }
@@ -184,7 +181,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
         const cublasLtMatmulAlgo_t algorithm = pack(candidate);
         Needs needs{};
         if (*returned == requested || needs_of(algorithm, problem, needs) != CUBLAS_STATUS_SUCCESS) continue;
-        if (!satisfies(candidate, needs, preference->value) || !pointers_satisfy(problem.operation, needs)) continue;
+        if (!satisfies(candidate, needs, preference->value, problem.operation)) continue;
         const float waves = 1.0f + float(&candidate - configurations);
         results[(*returned)++] = {algorithm, needs.workspace_bytes, CUBLAS_STATUS_SUCCESS, waves, {}};
     }

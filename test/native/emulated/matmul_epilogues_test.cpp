@@ -1,9 +1,7 @@
 // Products with epilogues on the emulated GPU: each way agrees with the twins, and measuring decides between them.
-#include "../../../native/cuda/backend.h"
-#include "matmul_fixture.h"
+#include "matmul_layer.h"
 #include "op_cases.h"
 
-#include <array>
 #include <string>
 
 namespace dllm::cuda {
@@ -27,67 +25,6 @@ TEST(emulated_products_in_parts_f32) { check_products(DType::f32, "off"); }
 TEST(emulated_products_in_parts_bf16) { check_products(DType::bf16, "off"); }
 TEST(emulated_products_by_epilogues_f32) { check_products(DType::f32, "on"); }
 TEST(emulated_products_by_epilogues_bf16) { check_products(DType::bf16, "on"); }
-
-// The three ops with an epilogue, on tensors of one backend.
-class Layer {
-public:
-    explicit Layer(DType compute = DType::bf16) : backend(0, compute) {
-        for (Tensor* tensor : {&x_, &weight_, &pre_, &out_, &dpre_, &dhidden_}) *tensor = make(compute);
-        dweight_ = make(DType::f32), dbias_ = make(DType::f32).slice_rows(0, 1);
-        for (const Tensor& tensor : {x_, weight_, pre_}) {
-            std::vector<uint16_t> bits(size_t(tensor.count()) * size_t(dtype_bytes(tensor.dtype)) / 2, 0x3f80);  // ones
-            if (tensor.dtype == DType::f32)
-                for (size_t i = 0; i < bits.size(); i += 2) bits[i] = 0;
-            backend.upload(tensor, bits.data());
-        }
-    }
-    ~Layer() {
-        for (const Tensor& tensor : {x_, weight_, pre_, out_, dpre_, dhidden_, dweight_, dbias_})
-            backend.release(tensor.data);
-    }
-    Layer(const Layer&) = delete;
-    Layer& operator=(const Layer&) = delete;
-
-    CudaBackend backend;
-
-    void forward() {
-        backend.matmul_activation_forward(out_, pre_, x_, weight_, {}, Activation::gelu, WeightLayout::in_out);
-    }
-    void backward() {
-        backend.matmul_activation_backward(dpre_, dhidden_, x_, weight_, pre_, Activation::gelu, WeightLayout::in_out);
-    }
-    // Gradients, which start at zero.
-    std::array<float, 2> weight_and_bias() {
-        backend.zero(dweight_);
-        backend.zero(dbias_);
-        backend.matmul_backward_weight(dweight_, dbias_, x_, x_, WeightLayout::in_out);
-        std::vector<float> weight(SIZE * SIZE), bias(SIZE);
-        backend.download(weight.data(), dweight_);
-        backend.download(bias.data(), dbias_);
-        return {weight[0], bias[0]};
-    }
-    void all() {
-        forward();
-        backward();
-        check_equal(weight_and_bias(), std::array{float(SIZE), float(SIZE)}, "gradients");
-    }
-    int fusions(const char* line) { return count_lines(backend.plans(), line); }
-    int64_t launches(void (Layer::*op)()) {
-        const int64_t before = launch_count();
-        (this->*op)();
-        return launch_count() - before;
-    }
-
-private:
-    static constexpr size_t SIZE = 64;
-
-    Tensor make(DType dtype) {
-        const int64_t size = SIZE;
-        return {backend.allocate(SIZE * SIZE * size_t(dtype_bytes(dtype))), size, size, size, dtype};
-    }
-
-    Tensor x_, weight_, pre_, out_, dpre_, dhidden_, dweight_, dbias_;
-};
 
 TEST(epilogues_are_used_where_they_are_faster) {
     const FreshDevice fresh;
@@ -150,78 +87,6 @@ TEST(epilogues_that_were_saved_have_their_algorithm) {
     check_equal(other.launches(&Layer::forward), 1, "launches");
 }
 
-TEST(epilogues_that_cannot_be_used_are_not) {
-    const FreshDevice fresh;
-    const EnvironmentSetting tune("DLLM_CUDA_TUNE", "on");
-    slow_kernels(1000);  // or else they would be faster
-    for (const auto& [where, reason] :
-         {std::pair(Refusal::heuristic, "cublasLtMatmulAlgoGetHeuristic failed: CUBLAS_STATUS_INVALID_VALUE"),
-          std::pair(Refusal::launch, "CUBLAS_STATUS_EXECUTION_FAILED")}) {
-        refuse_epilogues(where);
-        Layer layer;
-        layer.all();
-        check_equal(layer.fusions("fusion failed"), 3, "epilogues that failed");
-        const std::string saved = layer.backend.plans();
-        CHECK(saved.find(reason) != std::string::npos);
-        check_equal(layer.launches(&Layer::forward), 2, "launches forward");
-        check_error(cudaGetLastError(), cudaSuccess);
-        refuse_epilogues(Refusal::none);
-        Layer resumed;
-        check_equal(resumed.backend.restore_plans(saved), "", "reason");
-        resumed.all();
-        check_equal(resumed.backend.plans(), saved, "choices");
-    }
-}
-
-// One algorithm is not timed as a candidate, so that it first runs as an epilogue.
-TEST(epilogues_with_a_single_algorithm_that_fails_are_not_used) {
-    const FreshDevice fresh;
-    const EnvironmentSetting tune("DLLM_CUDA_TUNE", "on");
-    Context context(0);
-    MatmulPlans plans(context, {});
-    Products products(16, 16, 16);
-    MatmulProduct product = products.product();
-    product.out.data = product.out.f32() + 1;
-    MatmulProduct fused = product;
-    fused.epilogue = Epilogue::sums_of_b, fused.sums = products.bias();
-    refuse_epilogues(Refusal::launch);
-    const auto rehearse = [&](bool fuse) { plans.run(fuse ? fused : product); };
-    CHECK(!plans.fuses(fused, rehearse));
-    check_equal(count_lines(plans.save(), "fusion failed"), 1, "epilogues that failed");
-    rehearse(false);
-}
-
-TEST(epilogues_that_lose_the_device_say_so) {
-    const FreshDevice fresh;
-    const EnvironmentSetting tune("DLLM_CUDA_TUNE", "on");
-    for (const int64_t launch : {1, 20, 50}) {
-        FreshDevice::renew();
-        Layer lost;
-        fail_launch(launch);
-        check_throws([&] { lost.all(); }, ErrorCode::device, "cudaErrorIllegalAddress");
-    }
-}
-
-// What was not tried for lack of memory or time is tried in another process.
-TEST(epilogues_that_were_not_tried_are_tried_after_a_restart) {
-    const FreshDevice fresh;
-    slow_kernels(1000);
-    std::string saved;
-    {
-        const EnvironmentSetting tune("DLLM_CUDA_TUNE", "off");
-        Layer layer;
-        layer.forward();
-        check_equal(layer.fusions("fusion no_time"), 1, "epilogues without time");
-        saved = layer.backend.plans();
-    }
-    const EnvironmentSetting tune("DLLM_CUDA_TUNE", "on");
-    Layer resumed;
-    check_equal(resumed.backend.restore_plans(saved), "", "reason");
-    resumed.forward();
-    check_equal(resumed.fusions("fusion yes"), 1, "epilogues");
-    check_equal(resumed.fusions("fusion no_time"), 0, "epilogues without time");
-}
-
 TEST(epilogues_are_switched_by_the_environment) {
     const FreshDevice fresh;
     slow_epilogues(1000);
@@ -249,17 +114,6 @@ TEST(epilogues_are_switched_by_the_environment) {
     const EnvironmentSetting tune("DLLM_CUDA_TUNE", "always");
     check_throws([] { CudaBackend backend(0, DType::f32); }, ErrorCode::config,
                  "DLLM_CUDA_TUNE must be one of off, on, got \"always\"");
-}
-
-TEST(epilogues_without_memory_for_trials_are_not_used) {
-    const FreshDevice fresh;
-    const EnvironmentSetting tune("DLLM_CUDA_TUNE", "on");
-    slow_kernels(1000);
-    Layer layer;
-    layer.forward();                         // chooses by measuring
-    set_device_memory(live_bytes() + 4096);  // enough for the op itself
-    check_equal(layer.weight_and_bias(), std::array{64.0f, 64.0f}, "gradients");
-    check_equal(layer.fusions("fusion no_memory"), 1, "products in parts");
 }
 
 }  // namespace
