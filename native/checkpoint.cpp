@@ -113,10 +113,11 @@ TrainerRecord read_trainer_state(float* first_moment, float* second_moment, cons
                                  const ParameterTable& table) {
     const SafetensorsFile file(path);
     for (const Parameter& parameter : table.parameters) {
-        const TensorEntry& first = find_tensor(file, "first_moment." + parameter.name, parameter.shape);
-        const TensorEntry& second = find_tensor(file, "second_moment." + parameter.name, parameter.shape);
-        file.read_f32(first, first_moment + parameter.offset);
-        file.read_f32(second, second_moment + parameter.offset);
+        const auto read = [&](const std::string& moment, float* buffer) {
+            file.read_f32(find_tensor(file, moment + parameter.name, parameter.shape), buffer + parameter.offset);
+        };
+        read("first_moment.", first_moment);
+        read("second_moment.", second_moment);
     }
     const auto plans = file.metadata.find("plans");
     const TrainerRecord record{read_counter(file, "completed_steps"), read_counter(file, "updates"),

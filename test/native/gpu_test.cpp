@@ -49,6 +49,17 @@ TEST(gpu_ops_in_bfloat16) { check_ops(DType::bf16); }
 TEST(gpu_few_ops_in_float32) { check_ops(DType::f32, is_one_of_few); }
 TEST(gpu_few_ops_in_bfloat16) { check_ops(DType::bf16, is_one_of_few); }
 
+// Whichever way is faster, both are right.
+void check_products_by_epilogues(DType dtype) {
+    const EnvironmentSetting epilogues("DLLM_CUDA_EPILOGUES", "on");
+    const std::unique_ptr<Backend> backend = make_gpu(dtype);
+    run_op_cases(*backend, Buffers::both, [](const OpCase& op_case) { return op_case.name.starts_with("matmul"); });
+    CHECK(backend->plans().find("\nfusion 1") != std::string::npos);
+}
+
+TEST(gpu_products_by_epilogues_in_float32) { check_products_by_epilogues(DType::f32); }
+TEST(gpu_products_by_epilogues_in_bfloat16) { check_products_by_epilogues(DType::bf16); }
+
 TEST(gpu_model_vectors) { check_model_vectors(make_gpu); }
 TEST(gpu_model_vectors_in_bfloat16) { check_model_vectors_in_bfloat16(make_gpu); }
 TEST(gpu_optimizer_vectors) { check_optimizer_vectors(make_gpu); }
@@ -62,7 +73,10 @@ TEST(gpu_training_on_next_tokens_equals_the_cpus) {
     check_same_training(make_gpu, Naming::llama, ObjectiveKind::next_token);
 }
 TEST(gpu_training_in_bfloat16_follows_float32) { check_training_in_bfloat16(make_gpu); }
-TEST(gpu_samples_equal_the_cpus) { check_samples(make_gpu); }
+TEST(gpu_samples_equal_the_cpus) {
+    const Untimed untimed;
+    check_samples(make_gpu);
+}
 
 TEST(gpu_training_resumes_bit_equal) {
     const Untimed untimed;

@@ -1,4 +1,5 @@
-// Runs the native tests: all, or those whose name contains one of the arguments, and nothing that follows a --without.
+// Runs the native tests: all, or those whose name contains one of the arguments, and nothing that follows a --without; or
+// the one test that --only names.
 // The last line printed is the count.
 #include <algorithm>
 #include <charconv>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "cpu/kernels.h"
+#include "op_cases.h"
 #include "run_tests.h"
 
 using namespace dllm;
@@ -18,8 +20,10 @@ namespace {
 struct Selection {
     std::vector<std::string_view> parts;  // of names; none: every name
     std::vector<std::string_view> without;
+    std::string_view only;  // a whole name; empty: parts decide
 
     bool has(std::string_view name) const {
+        if (!only.empty()) return name == only;
         const auto is_in_name = [&](std::string_view part) { return name.find(part) != std::string_view::npos; };
         if (std::any_of(without.begin(), without.end(), is_in_name)) return false;
         return parts.empty() || std::any_of(parts.begin(), parts.end(), is_in_name);
@@ -59,6 +63,10 @@ int main(int argc, char** argv) {
             for (const test::Case& entry : test::cases()) std::printf("%s\n", entry.name);
             return 0;
         }
+        if (argument == "--ops") {
+            for (const std::string& op : test::ops()) std::printf("%s\n", op.c_str());
+            return 0;
+        }
         if (argument == "--paths") {
             for (const std::string& path : usable_paths()) std::printf("%s\n", path.c_str());
             return 0;
@@ -67,13 +75,18 @@ int main(int argc, char** argv) {
             selection.without.push_back(argv[++i]);
             continue;
         }
+        if (argument == "--only" && i + 1 < argc) {
+            selection.only = argv[++i];
+            continue;
+        }
         if (argument == "--processes" && i + 1 < argc && parse_processes(argv[i + 1]) > 0) {
             processes = parse_processes(argv[++i]);
             continue;
         }
         if (argument.starts_with("-")) {
             std::fprintf(stderr,
-                         "usage: dllm_tests [--list | --paths | [--processes N] [--without PART ...] PART ...]\n"
+                         "usage: dllm_tests [--list | --ops | --paths | --only NAME |\n"
+                         "                   [--processes N] [--without PART ...] PART ...]\n"
                          "    PART is a part of a test's name\n");
             return 2;
         }

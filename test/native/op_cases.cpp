@@ -4,6 +4,7 @@
 #include "error.h"
 #include "test.h"
 
+#include <cstdlib>
 #include <map>
 #include <set>
 #include <string>
@@ -22,6 +23,17 @@ const OpCases& op_cases() {
         add_predict_cases(cases);
         add_commit_cases(cases);
         return cases;
+    }();
+    return all;
+}
+
+std::string op_of(const OpCase& op_case) { return op_case.name.substr(0, op_case.name.find(' ')); }
+
+const std::set<std::string>& ops() {
+    static const std::set<std::string> all = [] {
+        std::set<std::string> names;
+        for (const OpCase& op_case : op_cases()) names.insert(op_of(op_case));
+        return names;
     }();
     return all;
 }
@@ -68,6 +80,25 @@ std::string differences(OpRun& run, const OpCase& op_case, const char* placement
     return all;
 }
 
+// What DLLM_TEST_OPS names; empty for every op.
+std::string chosen_op() {
+    const char* name = std::getenv("DLLM_TEST_OPS");
+    if (name == nullptr || ops().contains(name)) return name == nullptr ? "" : name;
+    std::string accepted;
+    for (const std::string& op : ops()) accepted += " " + op;
+    throw Failure{join("DLLM_TEST_OPS is ", name, "; accepted:", accepted), std::source_location::current()};
+}
+
+// A kernel that faults takes all later work on its device down with it.
+bool has_its_device(Backend& backend) {
+    try {
+        backend.release(backend.allocate(1));
+        return true;
+    } catch (const Error&) {
+        return false;
+    }
+}
+
 }  // namespace
 
 std::string op_case_differences(Backend& backend, const OpCase& op_case, Factors factors, Buffers buffers) {
@@ -90,9 +121,16 @@ std::string op_case_differences(Backend& backend, const OpCase& op_case, Factors
 }
 
 void run_op_cases(Backend& backend, Buffers buffers, const std::function<bool(const OpCase&)>& chosen) {
+    const std::string op = chosen_op();
     std::string all;
-    for (const OpCase& op_case : op_cases())
-        if (!chosen || chosen(op_case)) all += op_case_differences(backend, op_case, Factors::as_they_are, buffers);
+    for (const OpCase& op_case : op_cases()) {
+        if ((!op.empty() && op_of(op_case) != op) || (chosen && !chosen(op_case))) continue;
+        const std::string found = op_case_differences(backend, op_case, Factors::as_they_are, buffers);
+        all += found;
+        if (found.empty() || has_its_device(backend)) continue;
+        all += "\n    and with it the device is lost: no case after it was run";
+        break;
+    }
     if (!all.empty())
         throw Failure{join(backend.name(), " differs from the twins", all), std::source_location::current()};
 }

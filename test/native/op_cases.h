@@ -4,6 +4,7 @@
 #include "op_run.h"
 
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,7 +31,14 @@ enum class Buffers { tight, strided, both };
 std::string op_case_differences(Backend& backend, const OpCase& op_case, Factors factors = Factors::as_they_are,
                                 Buffers buffers = Buffers::both);
 
-// Runs every case, or the chosen ones; throws a test failure that lists all that was wrong.
+// The op of a case: the first word of its name.
+std::string op_of(const OpCase& op_case);
+
+// Every op that has cases.
+const std::set<std::string>& ops();
+
+// Runs every case, or the chosen ones; throws a test failure that lists all that was wrong. A backend that has lost its
+// device ends the list. Where DLLM_TEST_OPS names an op, only that op's cases are run.
 void run_op_cases(Backend& backend, Buffers buffers = Buffers::both,
                   const std::function<bool(const OpCase&)>& chosen = {});
 

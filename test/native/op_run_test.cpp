@@ -1,4 +1,5 @@
 // The tests of the tests: a backend with a planted fault must not pass the op cases.
+#include "environment_setting.h"
 #include "op_cases.h"
 #include "reference_backend.h"
 #include "test.h"
@@ -104,6 +105,35 @@ TEST(op_run_catches_a_wrong_token) {
         }
     } backend;
     check_faults(backend, "predict_tokens 17 x 66 banned 33 temperature 0.000000", "tokens: got");
+}
+
+TEST(op_cases_of_one_op_run_alone) {
+    struct : ReferenceBackend {
+        int64_t gathers = 0, others = 0;
+        void gather_rows(Tensor out, Tensor x, Tensor rows) override {
+            gathers++;
+            ReferenceBackend::gather_rows(out, x, rows);
+        }
+        void scatter_rows(Tensor out, Tensor x, Tensor rows) override {
+            others++;
+            ReferenceBackend::scatter_rows(out, x, rows);
+        }
+    } backend;
+    const EnvironmentSetting op("DLLM_TEST_OPS", "gather_rows");
+    run_op_cases(backend, Buffers::tight);
+    CHECK(backend.gathers > 0 && backend.others == 0);
+}
+
+TEST(op_cases_of_an_op_that_is_none) {
+    ReferenceBackend backend;
+    const EnvironmentSetting op("DLLM_TEST_OPS", "gather");
+    std::string found;
+    try {
+        run_op_cases(backend);
+    } catch (const Failure& failure) {
+        found = failure.message;
+    }
+    CHECK(found.starts_with("DLLM_TEST_OPS is gather; accepted: activation adamw "));
 }
 
 }  // namespace

@@ -42,6 +42,24 @@ TEST(emulated_ops_in_bfloat16) { run_ascending(DType::bf16); }
 TEST(emulated_ops_in_bfloat16_descending) { run_descending(DType::bf16); }
 TEST(emulated_ops_in_bfloat16_shuffled) { run_shuffled(DType::bf16); }
 
+// What follows a fault says nothing of the case that it belongs to.
+TEST(emulated_op_cases_end_where_the_device_is_lost) {
+    const emulated::FreshDevice device;
+    const EnvironmentSetting op("DLLM_TEST_OPS", "gather_rows");
+    cuda::CudaBackend backend(0, DType::f32);
+    run_op_cases(backend);
+    emulated::fail_launch(3);
+    std::string found;
+    try {
+        run_op_cases(backend);
+    } catch (const Failure& failure) {
+        found = failure.message;
+    }
+    check_equal(std::count(found.begin(), found.end(), '\n'), std::ptrdiff_t(2), "lines");
+    CHECK(found.find("\n    gather_rows ") != found.npos);
+    CHECK(found.find("\n    and with it the device is lost") != found.npos);
+}
+
 // ---- for sanitizers, under which kernels are slow: enough cases that each kernel runs in several
 
 std::set<const void*> kernels_of(Backend& backend, const OpCase& op_case) {
