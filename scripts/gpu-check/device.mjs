@@ -1,13 +1,13 @@
 // The GPU that is checked: what the driver and our own program say of it.
 import {cpus} from 'node:os';
-import {Failure, run} from './run.mjs';
+import {Failure, run, runOrFail} from './run.mjs';
 
 async function queryDriver() {
 	const fields = ['name', 'driver_version', 'memory.total', 'clocks.max.sm', 'power.limit'];
 	try {
 		const query = [`--query-gpu=${fields.join(',')}`, '--format=csv,noheader', '--id=0'];
-		const {code, stdout} = await run('nvidia-smi', query);
-		if (code !== 0) return undefined;
+		const {ending, stdout} = await run('nvidia-smi', query, {minutes: 1});
+		if (ending !== '') return undefined;
 		const values = stdout.trim().split(', ');
 		return Object.fromEntries(fields.map((field, index) => [field, values[index]]));
 	} catch {
@@ -16,30 +16,40 @@ async function queryDriver() {
 }
 
 /** {device, auto} as `info --json` prints them; device is cuda:0. */
-async function queryOurs({built}) {
-	const {stdout, stderr} = await run(process.execPath, [built.cli, 'info', '--json'], {env: built.env});
-	if (stdout === '') throw new Failure(`info --json printed nothing: ${stderr}`);
+async function queryOurs({built}, env = {}) {
+	const options = {env: {...built.env, ...env}, minutes: 1};
+	const stdout = await runOrFail('info', process.execPath, [built.cli, 'info', '--json'], options);
 	const {devices, auto} = JSON.parse(stdout);
 	return {device: devices.find(({device}) => device === 'cuda:0'), auto};
 }
 
-/** For the report: also where nothing could be found. */
+/** For the report: also where there is no usable device, with the reason. */
 export async function describeDevice(context) {
 	const nvidiaSmi = context.dryRun ? undefined : await queryDriver();
 	const facts = {processor: cpus()[0].model, node: process.version, ...(nvidiaSmi && {nvidiaSmi})};
 	try {
 		const {device} = await queryOurs(context);
-		return {device, ...facts};
+		return device?.usable ? {device, ...facts} : {deviceProblem: device?.reason ?? 'it is not listed', ...facts};
 	} catch (error) {
 		return {deviceProblem: error.message, ...facts};
 	}
 }
 
-/** cuda:0 is usable and what 'auto' chooses. */
+/** A GPU that the driver is told to hide: the CPU is chosen, and why is said. */
+async function checkHidden(context) {
+	const found = await queryOurs(context, {CUDA_VISIBLE_DEVICES: ''});
+	const {device, auto} = found;
+	if (device === undefined || device.usable || !device.reason || auto.device !== 'cpu' || !auto.fallbackReason)
+		throw new Failure('with CUDA_VISIBLE_DEVICES= the GPU is used, or there is no reason why not', found);
+	return auto.fallbackReason;
+}
+
+/** cuda:0 is usable and what 'auto' chooses. The emulated GPU cannot be hidden. */
 export async function checkDevice(context) {
 	const {device, auto} = await queryOurs(context);
 	if (!device?.usable)
 		throw new Failure(`cuda:0 is not usable: ${device?.reason ?? 'it is not listed'}`, {device, auto});
 	if (auto.device !== 'cuda:0') throw new Failure(`auto is ${JSON.stringify(auto)}`, {device, auto});
-	return {name: device.name, memory: device.memory, ...device.details};
+	const hidden = context.dryRun ? {} : {hidden: await checkHidden(context)};
+	return {name: device.name, memory: device.memory, ...device.details, ...hidden};
 }

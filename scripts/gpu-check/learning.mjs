@@ -21,8 +21,19 @@ const tiny = ['--steps', '3', '--batch-size', '2', '--layers', '1', '--context-l
 const shared = process.env.DLLM_SHARED ?? path.join(root, '..', 'shared');
 const text = path.join(shared, 'data', 'tinyshakespeare.txt');
 
-async function train({built, dryRun}, device, dtype, folder) {
-	const input = existsSync(text) ? ['--input', text] : [];
+/** Of the corpus that is trained on; the built-in one needs none. */
+function corpusFlags({dryRun, builtIn}) {
+	if (builtIn) return [];
+	if (existsSync(text)) return ['--input', text];
+	if (dryRun) return [];
+	throw new Failure(
+		`${text} is not there; DLLM_SHARED names the folder of data/, --built-in takes the built-in corpus`,
+	);
+}
+
+async function train(context, device, dtype, folder) {
+	const {built, dryRun} = context;
+	const input = corpusFlags(context);
 	const flags = ['--preset', 'nano', '--device', device, '--dtype', dtype, '--json', ...(dryRun ? tiny : [])];
 	const args = [built.cli, 'train', ...input, ...flags, '--out', path.join(folder, device.replace(':', ''))];
 	const env = {...built.env, DLLM_SHAKESPEARE_URL: 'http://127.0.0.1:1/'};
@@ -48,8 +59,7 @@ async function exactGap({built}, run, device, dtype) {
 async function compare(context, dtype, folder) {
 	const {nll, seconds, sample} = await train(context, 'cuda:0', dtype, folder);
 	const figures = {nll, trainSeconds: seconds, text: {sample}};
-	if (!existsSync(text) && !context.dryRun) {
-		console.error(`NOTE: ${text} is not there (DLLM_SHARED names its folder's parent); trained on the built-in corpus`);
+	if (context.builtIn && !context.dryRun) {
 		const gap = await exactGap(context, path.join(folder, 'cuda0'), 'cuda:0', dtype);
 		Object.assign(figures, {corpus: 'built-in', gap, mostGap: MAX_GAP});
 		if (!(Math.abs(gap) <= MAX_GAP))
@@ -59,7 +69,7 @@ async function compare(context, dtype, folder) {
 
 	// Runs of a few steps have no bound known beforehand.
 	const expected = context.dryRun ? (await train(context, 'cpu', 'float32', folder)).nll : CPU_BOUND;
-	Object.assign(figures, {corpus: existsSync(text) ? 'tiny shakespeare' : 'built-in', cpu: expected});
+	Object.assign(figures, {corpus: corpusFlags(context).length > 0 ? 'tiny shakespeare' : 'built-in', cpu: expected});
 	figures.difference = nll / expected - 1;
 	if (!(Math.abs(figures.difference) <= TOLERANCE)) {
 		throw new Failure(`${nll} nats per character, the CPU's are ${expected}`, figures);

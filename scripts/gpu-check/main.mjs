@@ -1,10 +1,15 @@
 // Checks a machine's GPU with one command: builds, runs every step below, prints a table, and writes what it found to
 // docs/benchmarks/gpu-check-DEVICE.json. Needs no network and, where dist/ is there, no TypeScript compiler.
 //
-//   scripts/gpu-check.sh [--only STEP,…] [--out FILE]
-//   scripts/gpu-check.sh --dry-run [--only STEP,…] [--out FILE]     the same on the emulated GPU, with small sizes
+//   scripts/gpu-check.sh [--only STEP,…] [--minutes N] [--built-in] [--out FILE]
+//   scripts/gpu-check.sh --dry-run …     the same on the emulated GPU, with small sizes
 //
-// A step that fails stops none of the others; the exit code is 1 where one failed.
+// --only   these steps, after the build
+// --minutes   ends within so many; a step that may take longer than what is left is not run
+// --built-in   learns from the built-in corpus, whose bound is exact, where tiny shakespeare is not at hand
+//
+// A step that fails stops none of the others, but for the build. The exit code is 0 where every step that was asked for has
+// been run and has passed.
 import {readFileSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
 import {parseArgs} from 'node:util';
@@ -14,26 +19,35 @@ import {checkDevice, describeDevice} from './device.mjs';
 import {timeKernels} from './kernels.mjs';
 import {checkLearning} from './learning.mjs';
 import {checkMemory, checkResume} from './long-runs.mjs';
-import {Skip} from './run.mjs';
+import {endWithin, minutesLeft, Skip} from './run.mjs';
 import {checkSanitizer, sanitizers} from './sanitizers.mjs';
 import {runTests} from './tests.mjs';
 
 const dtypes = ['float32', 'bfloat16'];
 
-/** What there is to do, in order: name and function of the context, which returns figures or throws. */
+/**
+ * What there is to do, in order: name, minutes that it may take on a GPU, and function of the context, which returns figures or
+ * throws.
+ */
 const steps = [
-	['build', buildAll],
-	['device', checkDevice],
-	['tests', runTests],
-	...dtypes.map(dtype => [`learning-${dtype}`, context => checkLearning(context, dtype)]),
-	...dtypes.map(dtype => [`resume-${dtype}`, context => checkResume(context, dtype)]),
-	...dtypes.map(dtype => [`kernels-${dtype}`, context => timeKernels(context, dtype)]),
-	['memory', checkMemory],
-	...sanitizers.map(tool => [tool, context => checkSanitizer(context, tool)]),
+	['build', 5, buildAll],
+	['device', 0.5, checkDevice],
+	['tests', 5, runTests],
+	...sanitizers.map(tool => [tool, 3, context => checkSanitizer(context, tool)]),
+	...dtypes.map(dtype => [`resume-${dtype}`, 1, context => checkResume(context, dtype)]),
+	...dtypes.map(dtype => [`learning-${dtype}`, 1.5, context => checkLearning(context, dtype)]),
+	['memory', 2, checkMemory],
+	...dtypes.map(dtype => [`kernels-${dtype}`, 1, context => timeKernels(context, dtype)]),
 ];
 
 function parse(args) {
-	const options = {only: {type: 'string'}, out: {type: 'string'}, 'dry-run': {type: 'boolean', default: false}};
+	const options = {
+		only: {type: 'string'},
+		minutes: {type: 'string'},
+		out: {type: 'string'},
+		'built-in': {type: 'boolean', default: false},
+		'dry-run': {type: 'boolean', default: false},
+	};
 	const {values} = parseArgs({args, options});
 	const wanted = values.only?.split(',') ?? steps.map(([name]) => name);
 	// a name alone stands for both dtypes
@@ -43,16 +57,25 @@ function parse(args) {
 		throw new Error(`--only: there is no step ${unknown}; accepted: ${steps.map(([name]) => name).join(', ')}`);
 	}
 
-	const chosen = steps.filter(([name]) => wanted.some(part => selects(part, name)));
-	return {chosen, dryRun: values['dry-run'], out: values.out};
+	const minutes = Number(values.minutes ?? Number.POSITIVE_INFINITY);
+	if (!(minutes > 0)) throw new Error(`--minutes is ${values.minutes}; accepted: a number above 0`);
+	const chosen = steps.filter(([name]) => name === 'build' || wanted.some(part => selects(part, name)));
+	return {chosen, minutes, dryRun: values['dry-run'], builtIn: values['built-in'], out: values.out};
 }
 
-async function attempt([name, run], context) {
+/** Runs a step and returns what became of it. `save` gets what is known of it while it runs. */
+async function attempt([name, minutes, run], context, save) {
 	console.error(`\n== ${name}`);
+	if (minutesLeft() < minutes) {
+		const reason = `it may take ${minutes} minutes, and ${Math.max(0, minutesLeft()).toFixed(1)} are left`;
+		return {name, outcome: 'not run', seconds: 0, reason};
+	}
+
 	const begin = performance.now();
 	const seconds = () => Number(((performance.now() - begin) / 1000).toFixed(2));
+	const record = figures => save({name, outcome: 'unfinished', seconds: seconds(), figures});
 	try {
-		const figures = await run(context);
+		const figures = await run({...context, record});
 		return {name, outcome: 'passed', seconds: seconds(), figures};
 	} catch (error) {
 		const outcome = error instanceof Skip ? 'skipped' : 'failed';
@@ -101,29 +124,42 @@ function reportFile({out, dryRun}, device) {
 }
 
 async function main(args) {
-	const {chosen, ...where} = parse(args);
+	const {chosen, minutes, builtIn, ...where} = parse(args);
 	const {dryRun} = where;
-	const context = {dryRun, built: findBuilt(dryRun)};
+	endWithin(minutes);
+	const context = {dryRun, builtIn, built: findBuilt(dryRun)};
 	const {version} = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
 	const command = ['scripts/gpu-check.sh', ...args].join(' ');
 	const head = {benchmark: 'gpu-check', command, date: new Date().toISOString(), version, dryRun};
 	const begin = performance.now();
 	const results = [];
 	let machine = {};
-	let file;
-	for (const step of chosen) {
-		results.push(await attempt(step, context));
-		if (!machine.device) machine = await describeDevice(context);
+	const file = () => reportFile(where, machine.device);
+	// After every step and within long ones, so that a run which is stopped leaves what it found; paths are those inside the project.
+	const save = (...unfinished) => {
+		if (file() === undefined) return;
 		const seconds = Number(((performance.now() - begin) / 1000).toFixed(1));
-		file = reportFile(where, machine.device);
-		// After every step, so that a run which is stopped leaves what it found; paths are those inside the project.
-		const text = JSON.stringify({...head, ...machine, seconds, steps: results}, null, '\t').replaceAll(root, '');
-		if (file !== undefined) writeFileSync(file, `${text}\n`);
+		const report = {...head, ...machine, seconds, steps: [...results, ...unfinished]};
+		writeFileSync(file(), `${JSON.stringify(report, null, '\t').replaceAll(root, '')}\n`);
+	};
+
+	for (const step of chosen) {
+		const result = await attempt(step, context, save);
+		results.push(result);
+		if (!machine.device && result.outcome !== 'not run') machine = await describeDevice(context);
+		save();
+		if (step[0] !== 'build' || result.outcome === 'passed') continue;
+		// what an earlier build left says nothing of this one
+		const reason = `the build ${result.outcome === 'failed' ? 'failed' : 'was not run'}`;
+		results.push(...chosen.slice(1).map(([name]) => ({name, outcome: 'not run', seconds: 0, reason})));
+		save();
+		break;
 	}
 
-	const written = file === undefined ? '' : `, written to ${file}`;
+	const written = file() === undefined ? '' : `, written to ${file()}`;
 	console.log(`\n${machine.device?.name ?? 'no GPU'}${written}\n${table(results)}`);
-	process.exitCode = results.some(({outcome}) => outcome === 'failed') ? 1 : 0;
+	const isGreen = results.every(({outcome}) => outcome === 'passed' || (dryRun && outcome === 'skipped'));
+	process.exitCode = isGreen ? 0 : 1;
 }
 
 try {

@@ -1,9 +1,11 @@
-// A process that trains a small model on cuda:0 and prints what came of it as JSON:
-//   node training.mjs start|resume|memory float32|bfloat16 FOLDER STEPS_OF_THE_RUN STEPS_TO_TAKE
+// A process that trains a small model on cuda:0 and prints what came of it as JSON. Its argument is JSON too:
+//   {dtype, config, from?, folder, stops}   trains, from a checkpoint on, and saves after each of these numbers of steps
+//   {dtype, watch: STEPS}                   trains that long and measures memory ten times (node --expose-gc)
 import {spawnSync} from 'node:child_process';
 import {createHash} from 'node:crypto';
 import {readFileSync} from 'node:fs';
 import path from 'node:path';
+import {setImmediate} from 'node:timers/promises';
 import {Dataset, Model, Trainer} from '../../dist/lib/index.js';
 import {listFiles, root} from '../files.mjs';
 
@@ -42,7 +44,7 @@ async function watchMemory(trainer, steps) {
 	const resident = [];
 	for (let part = 0; part < 10; part++) {
 		await takeSteps(trainer, steps / 10);
-		globalThis.gc?.();
+		globalThis.gc();
 		device.push(deviceMemory());
 		resident.push(process.memoryUsage().rss);
 	}
@@ -62,19 +64,30 @@ function hashFiles(folder) {
 	);
 }
 
-async function main([kind, dtype, folder, steps, count]) {
-	const resumes = kind === 'resume';
-	const config = {steps: Number(steps), batchSize: 4, gradientAccumulation: 2, emaDecay: 0.9, learningRate: 1e-2};
-	const trainer = resumes
-		? await Trainer.resume(folder, {device: 'cuda:0'})
-		: new Trainer(await Model.create(shape, {device: 'cuda:0', dtype}), config);
-	if (trainer.model.dtype !== dtype) throw new Error(`the dtype is ${trainer.model.dtype}, expected ${dtype}`);
-	if (kind === 'memory') return watchMemory(trainer, Number(count));
-	const {loss} = await takeSteps(trainer, Number(count));
-	await trainer.save(folder);
-	if (trainer.completedSteps < Number(steps)) return {loss};
-	const last = path.join(folder, `step-${steps}`);
-	return {loss, files: hashFiles(last)};
+/** The last loss, and the hash of every file of tensors by checkpoint. */
+async function trainAndSave(trainer, folder, stops) {
+	const checkpoints = {};
+	let loss;
+	for (const stop of stops) {
+		({loss} = await takeSteps(trainer, stop - trainer.completedSteps));
+		await trainer.save(folder);
+		checkpoints[stop] = hashFiles(path.join(folder, `step-${stop}`));
+	}
+
+	return {loss, checkpoints};
 }
 
-process.stdout.write(JSON.stringify(await main(process.argv.slice(2))));
+async function main({dtype, config, from, folder, stops, watch}) {
+	const whole = {batchSize: 4, gradientAccumulation: 2, emaDecay: 0.9, learningRate: 1e-2, ...config};
+	const trainer = from
+		? await Trainer.resume(from, {device: 'cuda:0'})
+		: new Trainer(await Model.create(shape, {device: 'cuda:0', dtype}), whole);
+	if (trainer.model.dtype !== dtype) throw new Error(`the dtype is ${trainer.model.dtype}, expected ${dtype}`);
+	return watch === undefined ? trainAndSave(trainer, folder, stops) : watchMemory(trainer, watch);
+}
+
+const warnings = [];
+process.on('warning', ({message}) => warnings.push(message));
+const result = await main(JSON.parse(process.argv[2]));
+await setImmediate(); // warnings come after the call that makes them
+process.stdout.write(JSON.stringify({...result, warnings}));
