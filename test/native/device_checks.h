@@ -23,8 +23,10 @@ void check_same_training(const MakeBackend& make, Naming naming, ObjectiveKind o
 // bfloat16 against float32 on the same device.
 void check_training_in_bfloat16(const MakeBackend& make);
 void check_bit_equal_resume(const MakeBackend& make);
-// An allocation that cannot be had says so, and changes nothing for what follows.
-void check_out_of_memory(const MakeBackend& make);
+// A request beyond all memory says so, and changes nothing for what follows.
+void check_request_beyond_all_memory(const MakeBackend& make);
+// A step that finds no memory left on the device says so; once there is some, the same trainer goes on.
+void check_full_device(const MakeBackend& make);
 // Two models that train at the same time, each on a thread, have the bits of each alone.
 void check_two_models(const MakeBackend& make);
 // Texts in float32 against the CPU's, whatever the remasking, at temperatures 0 and 1.

@@ -38,9 +38,8 @@ struct Run {
     double nll;  // of the average
 };
 
-Run train(const std::shared_ptr<Model>& model, const TrainConfig& config) {
+Run train(Trainer& trainer, const Model& model) {
     const Dataset dataset = periodic_dataset();
-    Trainer trainer(model, config);
     Run run;
     for (int step = 0; step < STEPS; step++) {
         const StepStats stats = trainer.step(dataset);
@@ -48,9 +47,14 @@ Run train(const std::shared_ptr<Model>& model, const TrainConfig& config) {
         run.losses.push_back(stats.loss);
         run.norms.push_back(stats.gradient_norm);
     }
-    run.weights = all_weights(*model);
+    run.weights = all_weights(model);
     run.nll = trainer.evaluate(dataset, false).nll;
     return run;
+}
+
+Run train(const std::shared_ptr<Model>& model, const TrainConfig& config) {
+    Trainer trainer(model, config);
+    return train(trainer, *model);
 }
 
 }  // namespace
@@ -103,7 +107,7 @@ void check_bit_equal_resume(const MakeBackend& make) {
     }
 }
 
-void check_out_of_memory(const MakeBackend& make) {
+void check_request_beyond_all_memory(const MakeBackend& make) {
     const std::shared_ptr<Model> model = model_on(make(DType::f32), Naming::llama, 0.1f);
     const TrainConfig config = full_config(ObjectiveKind::masked);
     constexpr size_t BYTES = size_t(1) << 50;
@@ -117,6 +121,55 @@ void check_out_of_memory(const MakeBackend& make) {
     check_refused(model->backend());
     const Run found = train(model, config);
     check_refused(model->backend());
+    check_equal(found.losses, expected.losses, "losses");
+    check_equal(found.weights, expected.weights, "weights");
+}
+
+namespace {
+
+// All that is left of a device's memory, in blocks that halve down to the smallest that an allocator tells apart.
+class Ballast {
+public:
+    explicit Ballast(Backend& backend) : backend_(backend) {
+        for (size_t bytes = size_t(1) << 40; bytes >= 256; bytes /= 2)
+            while (take(bytes)) {
+            }
+    }
+    ~Ballast() {
+        for (void* block : blocks_) backend_.release(block);
+    }
+    Ballast(const Ballast&) = delete;
+    Ballast& operator=(const Ballast&) = delete;
+
+private:
+    bool take(size_t bytes) {
+        try {
+            blocks_.push_back(backend_.allocate(bytes));
+            return true;
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::out_of_memory) throw;
+            return false;
+        }
+    }
+
+    Backend& backend_;
+    std::vector<void*> blocks_;
+};
+
+}  // namespace
+
+void check_full_device(const MakeBackend& make) {
+    const TrainConfig config = full_config(ObjectiveKind::masked);
+    const Run expected = train(model_on(make(DType::f32), Naming::llama, 0.1f), config);
+    const std::shared_ptr<Model> model = model_on(make(DType::f32), Naming::llama, 0.1f);
+    Trainer trainer(model, config);
+    {
+        const Ballast ballast(model->backend());
+        const Dataset dataset = periodic_dataset();
+        check_throws([&] { trainer.step(dataset); }, ErrorCode::out_of_memory, " bytes of device memory; ");
+        check_throws([&] { trainer.step(dataset); }, ErrorCode::out_of_memory, " bytes are free");
+    }
+    const Run found = train(trainer, *model);
     check_equal(found.losses, expected.losses, "losses");
     check_equal(found.weights, expected.weights, "weights");
 }

@@ -7,6 +7,7 @@
 #include "environment_setting.h"
 #include "op_cases.h"
 #include "test.h"
+#include "vector_case.h"
 
 namespace dllm {
 namespace {
@@ -63,6 +64,10 @@ TEST(gpu_products_by_epilogues_in_bfloat16) { check_products_by_epilogues(DType:
 TEST(gpu_model_vectors) { check_model_vectors(make_gpu); }
 TEST(gpu_model_vectors_in_bfloat16) { check_model_vectors_in_bfloat16(make_gpu); }
 TEST(gpu_optimizer_vectors) { check_optimizer_vectors(make_gpu); }
+TEST(gpu_decoding_traces) {
+    const Untimed untimed;
+    check_decoding_traces(make_gpu(DType::f32));
+}
 
 TEST(gpu_training_of_gpt2_equals_the_cpus) { check_same_training(make_gpu, Naming::gpt2, ObjectiveKind::masked); }
 TEST(gpu_training_of_llama_equals_the_cpus) { check_same_training(make_gpu, Naming::llama, ObjectiveKind::masked); }
@@ -89,9 +94,14 @@ TEST(gpu_replayed_steps_have_the_bits_of_steps_run_op_by_op) {
     check_replays(make_gpu, DType::bf16, Naming::llama);
 }
 
-TEST(gpu_training_goes_on_after_an_allocation_that_fails) {
+TEST(gpu_training_goes_on_after_a_request_beyond_all_memory) {
     const Untimed untimed;
-    check_out_of_memory(make_gpu);
+    check_request_beyond_all_memory(make_gpu);
+}
+
+TEST(gpu_training_goes_on_after_the_device_was_full) {
+    const Untimed untimed;
+    check_full_device(make_gpu);
 }
 
 TEST(gpu_training_of_two_models_at_the_same_time) {

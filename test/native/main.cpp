@@ -1,6 +1,5 @@
-// Runs the native tests: all, or those whose name contains one of the arguments, and nothing that follows a --without; or
-// the one test that --only names.
-// The last line printed is the count.
+// Runs the native tests: all, or those whose name contains one of the arguments, and nothing that follows a --without;
+// or the one test that --only names. The last line printed is the count.
 #include <algorithm>
 #include <charconv>
 #include <cstdio>

@@ -80,10 +80,14 @@ std::vector<Value> shifted(const std::vector<Value>& values, int64_t length) {
     return moved;
 }
 
+const std::string FOLDER = std::string(DLLM_FIXTURES) + "/vectors/";
+
 }  // namespace
 
+JsonValue read_vector_json(const std::string& file) { return read_json(FOLDER + file); }
+
 VectorCase::VectorCase(const std::string& name)
-    : folder_(std::string(DLLM_FIXTURES) + "/vectors/" + name), description_(read_json(folder_ + "/case.json")),
+    : folder_(FOLDER + name), description_(read_json(folder_ + "/case.json")),
       tensors_(folder_ + "/tensors.safetensors") {
     const std::map<std::string, Batch (VectorCase::*)() const> builders{
         {"masked", &VectorCase::masked},

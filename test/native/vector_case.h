@@ -43,6 +43,12 @@ private:
 // Logits and loss within `logits` of the vector's, every gradient within `gradients` (relative Frobenius error).
 void check_model_vector(const VectorCase& vector, std::unique_ptr<Backend> backend, double logits, double gradients);
 
+// A JSON file of the vectors, by its path in their folder.
+JsonValue read_vector_json(const std::string& file);
+
+// Every canvas of the decoding traces of LLaDA's sampler, token for token.
+void check_decoding_traces(std::unique_ptr<Backend> backend);
+
 // Losses, gradient norms and weights of three AdamW steps, within the tolerance.
 void check_optimizer_vector(std::unique_ptr<Backend> backend, double tolerance);
 

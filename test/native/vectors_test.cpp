@@ -10,3 +10,5 @@ TEST(model_vectors_on_the_cpu_backend) {
 }
 
 TEST(optimizer_vectors_on_the_cpu_backend) { test::check_optimizer_vector(make_cpu_backend(), 1e-4); }
+
+TEST(decoding_traces_on_the_cpu_backend) { test::check_decoding_traces(make_cpu_backend()); }

@@ -2,6 +2,7 @@
 #include "../../../native/cuda/backend.h"
 #include "device_checks.h"
 #include "fixture.h"
+#include "vector_case.h"
 
 namespace dllm {
 namespace {
@@ -21,6 +22,11 @@ TEST(emulated_model_vectors_in_bfloat16) {
 TEST(emulated_optimizer_vectors) {
     const emulated::FreshDevice fresh;
     check_optimizer_vectors(make_backend);
+}
+
+TEST(emulated_decoding_traces) {
+    const emulated::FreshDevice fresh;
+    test::check_decoding_traces(make_backend(DType::f32));
 }
 
 }  // namespace

@@ -32,9 +32,15 @@ TEST(emulated_training_resumes_bit_equal) {
     check_bit_equal_resume(make_backend);
 }
 
-TEST(emulated_training_goes_on_after_an_allocation_that_fails) {
+TEST(emulated_training_goes_on_after_a_request_beyond_all_memory) {
     const emulated::FreshDevice fresh;
-    check_out_of_memory(make_backend);
+    check_request_beyond_all_memory(make_backend);
+}
+
+TEST(emulated_training_goes_on_after_the_device_was_full) {
+    const emulated::FreshDevice fresh;
+    emulated::set_device_memory(emulated::live_bytes() + (size_t(64) << 20));
+    check_full_device(make_backend);
 }
 
 TEST(emulated_training_of_two_models_at_the_same_time) {
