@@ -29,7 +29,8 @@ void check_request_beyond_all_memory(const MakeBackend& make);
 void check_full_device(const MakeBackend& make);
 // Two models that train at the same time, each on a thread, have the bits of each alone.
 void check_two_models(const MakeBackend& make);
-// Texts in float32 against the CPU's, whatever the remasking, at temperatures 0 and 1.
+
+// device_sampling.cpp: texts in float32 against the CPU's, whatever the remasking, at temperatures 0 and 1.
 void check_samples(const MakeBackend& make);
 
 // device_recordings.cpp: steps replayed as graphs have the bits of steps run op by op.

@@ -1,12 +1,10 @@
-// Training, resuming and sampling on a CUDA backend, against the CPU's: see device_checks.h.
+// Training and resuming on a CUDA backend, against the CPU's: see device_checks.h.
 #include "device_checks.h"
-#include "sampler.h"
 #include "small_model.h"
 #include "small_training.h"
 #include "test.h"
 #include "trainer.h"
 
-#include <atomic>
 #include <future>
 #include <string>
 
@@ -14,12 +12,6 @@ namespace dllm {
 namespace {
 
 constexpr int STEPS = 20;
-
-std::shared_ptr<Model> model_on(std::unique_ptr<Backend> backend, Naming naming, float dropout) {
-    ModelConfig config = small_config(naming);
-    config.dropout = dropout;
-    return std::make_shared<Model>(std::move(backend), config, 3);
-}
 
 // Rotary positions, RMS norm, grouped queries and their norm, or learned positions, layer norm and biases; each with
 // dropout, a moving average and a step in two parts. Without rotation the gradient of the keys' biases is zero but for
@@ -61,8 +53,8 @@ Run train(const std::shared_ptr<Model>& model, const TrainConfig& config) {
 
 void check_same_training(const MakeBackend& make, Naming naming, ObjectiveKind objective) {
     const TrainConfig config = full_config(objective);
-    const Run expected = train(model_on(make_cpu_backend(), naming, 0.1f), config);
-    const Run found = train(model_on(make(DType::f32), naming, 0.1f), config);
+    const Run expected = train(small_model(make_cpu_backend(), naming, 3, 0.1f), config);
+    const Run found = train(small_model(make(DType::f32), naming, 3, 0.1f), config);
     CHECK(expected.losses.back() < expected.losses.front());
     check_close(found.losses, expected.losses, 1e-4, "losses");
     check_close(found.norms, expected.norms, 1e-4, "gradient norms");
@@ -76,8 +68,8 @@ void check_same_training(const MakeBackend& make, Naming naming, ObjectiveKind o
 void check_training_in_bfloat16(const MakeBackend& make) {
     for (const Naming naming : {Naming::gpt2, Naming::llama}) {
         const TrainConfig config = full_config(ObjectiveKind::masked);
-        const Run expected = train(model_on(make(DType::f32), naming, 0.1f), config);
-        const Run found = train(model_on(make(DType::bf16), naming, 0.1f), config);
+        const Run expected = train(small_model(make(DType::f32), naming, 3, 0.1f), config);
+        const Run found = train(small_model(make(DType::bf16), naming, 3, 0.1f), config);
         for (int step = 0; step < STEPS; step++)
             check_close(found.losses[size_t(step)], expected.losses[size_t(step)], 2e-2, "loss");
         check_close(found.nll, expected.nll, 1e-2, "bound of the average");
@@ -89,7 +81,7 @@ void check_bit_equal_resume(const MakeBackend& make) {
     for (const DType dtype : {DType::f32, DType::bf16}) {
         const TemporaryFolder folder;
         const TrainConfig config = full_config(ObjectiveKind::masked);
-        const std::shared_ptr<Model> model = model_on(make(dtype), Naming::llama, 0.1f);
+        const std::shared_ptr<Model> model = small_model(make(dtype), Naming::llama, 3, 0.1f);
         Trainer trainer(model, config);
         for (int step = 0; step < 3; step++) trainer.step(dataset);
         model->save(folder.file("model"));
@@ -108,7 +100,7 @@ void check_bit_equal_resume(const MakeBackend& make) {
 }
 
 void check_request_beyond_all_memory(const MakeBackend& make) {
-    const std::shared_ptr<Model> model = model_on(make(DType::f32), Naming::llama, 0.1f);
+    const std::shared_ptr<Model> model = small_model(make(DType::f32), Naming::llama, 3, 0.1f);
     const TrainConfig config = full_config(ObjectiveKind::masked);
     constexpr size_t BYTES = size_t(1) << 50;
     const auto check_refused = [&](Backend& backend) {
@@ -116,7 +108,7 @@ void check_request_beyond_all_memory(const MakeBackend& make) {
                      "cannot allocate " + std::to_string(BYTES) + " bytes of device memory");
         check_throws([&] { backend.allocate(BYTES); }, ErrorCode::out_of_memory, " bytes are free");
     };
-    const std::shared_ptr<Model> spared = model_on(make(DType::f32), Naming::llama, 0.1f);
+    const std::shared_ptr<Model> spared = small_model(make(DType::f32), Naming::llama, 3, 0.1f);
     const Run expected = train(spared, config);
     check_refused(model->backend());
     const Run found = train(model, config);
@@ -160,8 +152,8 @@ private:
 
 void check_full_device(const MakeBackend& make) {
     const TrainConfig config = full_config(ObjectiveKind::masked);
-    const Run expected = train(model_on(make(DType::f32), Naming::llama, 0.1f), config);
-    const std::shared_ptr<Model> model = model_on(make(DType::f32), Naming::llama, 0.1f);
+    const Run expected = train(small_model(make(DType::f32), Naming::llama, 3, 0.1f), config);
+    const std::shared_ptr<Model> model = small_model(make(DType::f32), Naming::llama, 3, 0.1f);
     Trainer trainer(model, config);
     {
         const Ballast ballast(model->backend());
@@ -176,7 +168,9 @@ void check_full_device(const MakeBackend& make) {
 
 void check_two_models(const MakeBackend& make) {
     const TrainConfig config = full_config(ObjectiveKind::masked);
-    const auto run = [&](DType dtype, Naming naming) { return train(model_on(make(dtype), naming, 0.1f), config); };
+    const auto run = [&](DType dtype, Naming naming) {
+        return train(small_model(make(dtype), naming, 3, 0.1f), config);
+    };
     const Run gpt2 = run(DType::f32, Naming::gpt2), llama = run(DType::bf16, Naming::llama);
     auto other = std::async(std::launch::async, run, DType::bf16, Naming::llama);
     const Run gpt2_beside = run(DType::f32, Naming::gpt2), llama_beside = other.get();
@@ -184,51 +178,6 @@ void check_two_models(const MakeBackend& make) {
     check_equal(gpt2_beside.weights, gpt2.weights, "weights of GPT-2");
     check_equal(llama_beside.losses, llama.losses, "losses of Llama");
     check_equal(llama_beside.weights, llama.weights, "weights of Llama");
-}
-
-namespace {
-
-std::vector<SampleRequest> requests(const ModelConfig& config) {
-    std::vector<SampleRequest> all;
-    for (const int64_t prompt : {1, 4, 9}) {
-        SampleRequest request{{}, prompt, 11, uint64_t(prompt)};
-        for (int64_t i = 0; i < prompt; i++) request.tokens.push_back(int32_t(i % 6));
-        request.tokens.resize(size_t(prompt + 8), config.mask_token_id);
-        all.push_back(request);
-    }
-    return all;
-}
-
-std::vector<std::vector<int32_t>> texts(const Sampler& sampler) {
-    std::vector<std::vector<int32_t>> all;
-    for (const Canvas& canvas : sampler.canvases()) all.push_back(canvas.tokens());
-    return all;
-}
-
-std::vector<std::vector<int32_t>> sample(const std::shared_ptr<Model>& model, const SampleConfig& config) {
-    Sampler whole(model, config, requests(model->config())), stepwise(model, config, requests(model->config()));
-    whole.run(std::atomic<bool>(false));
-    while (!stepwise.done()) stepwise.step();
-    CHECK(texts(stepwise) == texts(whole));
-    return texts(whole);
-}
-
-}  // namespace
-
-void check_samples(const MakeBackend& make) {
-    const SampleConfig configs[] = {{8, 4, 0, Remasking::low_confidence},
-                                    {8, 4, 1, Remasking::low_confidence},
-                                    {4, 8, 1, Remasking::random, {}, 3, 0.9},
-                                    {2, 8, 1, Remasking::margin, {}, 5},
-                                    {4, 8, 1, Remasking::entropy, {}, 0, 0.7},
-                                    {0, 8, 0, Remasking::low_confidence, {CommitKind::threshold, 0.2f}},
-                                    {0, 4, 1, Remasking::margin, {CommitKind::factor, 1.4f}}};
-    for (const Naming naming : {Naming::gpt2, Naming::llama}) {
-        const std::shared_ptr<Model> cpu = model_on(make_cpu_backend(), naming, 0);
-        const std::shared_ptr<Model> gpu = model_on(make(DType::f32), naming, 0);
-        for (const SampleConfig& config : configs) CHECK(sample(gpu, config) == sample(cpu, config));
-        CHECK(gpu->backend().recording_counts().replayed > 0);
-    }
 }
 
 }  // namespace dllm

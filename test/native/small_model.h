@@ -40,8 +40,15 @@ inline ModelConfig small_config(Naming naming) {
 
 constexpr Naming ALL_NAMINGS[] = {Naming::gpt2, Naming::llama, Naming::llada, Naming::nanollada};
 
+inline std::shared_ptr<Model> small_model(std::unique_ptr<Backend> backend, Naming naming, uint64_t seed,
+                                          float dropout = 0) {
+    ModelConfig config = small_config(naming);
+    config.dropout = dropout;
+    return std::make_shared<Model>(std::move(backend), config, seed);
+}
+
 inline std::shared_ptr<Model> small_model(Naming naming, uint64_t seed = 1) {
-    return std::make_shared<Model>(make_cpu_backend(), small_config(naming), seed);
+    return small_model(make_cpu_backend(), naming, seed);
 }
 
 }  // namespace dllm
