@@ -1,9 +1,8 @@
 // The CUDA devices as the addon sees them: through a module that is missing, or that has some which cannot be used.
 #include "cuda_devices.h"
+#include "environment_setting.h"
 #include "error.h"
 #include "test.h"
-
-#include <cstdlib>
 
 namespace dllm {
 namespace {
@@ -11,11 +10,7 @@ namespace {
 using namespace test;
 
 struct FakeModule {
-    FakeModule() { setenv("DLLM_FAKE_BUILD", "this-build", 1); }
-    ~FakeModule() { unsetenv("DLLM_FAKE_PROBLEM"); }
-    FakeModule(const FakeModule&) = delete;
-    FakeModule& operator=(const FakeModule&) = delete;
-
+    EnvironmentSetting build{"DLLM_FAKE_BUILD", "this-build"};
     CudaDevices devices{DLLM_FAKE_DEVICES_MODULE, {"this-build", true, ""}};
 };
 
@@ -38,7 +33,7 @@ TEST(cuda_devices_whose_module_is_lost) {
 
 TEST(cuda_devices_that_cannot_be_had) {
     FakeModule fake;
-    setenv("DLLM_FAKE_PROBLEM", "there is no driver", 1);
+    const EnvironmentSetting problem("DLLM_FAKE_PROBLEM", "there is no driver");
     check_equal(fake.devices.facts().problem, std::string("there is no driver"), "problem");
     check_unusable(fake.devices, 0, "cuda:0 cannot be used: there is no driver");
 }

@@ -1,11 +1,9 @@
 // What the CUDA module says of the machine, on the emulated GPU: which devices, why none, and which one has failed.
 #include "../../native/cuda/backend.h"
 #include "../../native/cuda/facts.h"
-#include "../../native/cuda/failed_devices.h"
-#include "emulated/emulated.h"
+#include "emulated/fixture.h"
 #include "test.h"
 
-#include <cstdlib>
 #include <vector>
 
 namespace dllm::cuda {
@@ -13,17 +11,10 @@ namespace {
 
 using namespace test;
 
+// Whatever the environment hides.
 struct FreshGpu {
-    FreshGpu() { renew(); }
-    ~FreshGpu() { renew(); }
-    FreshGpu(const FreshGpu&) = delete;
-    FreshGpu& operator=(const FreshGpu&) = delete;
-
-    static void renew() {
-        emulated::reset();
-        forget_failures();
-        unsetenv("CUDA_VISIBLE_DEVICES");
-    }
+    emulated::FreshDevice device;
+    EnvironmentSetting visible{"CUDA_VISIBLE_DEVICES", nullptr};
 };
 
 TEST(emulated_device_is_found_with_its_facts) {
@@ -42,10 +33,25 @@ TEST(emulated_device_hidden_by_the_environment) {
     emulated::set_device_count(0);
     check_equal(find_devices("90").problem, std::string("no CUDA-capable device is detected (cudaErrorNoDevice)"),
                 "problem");
-    setenv("CUDA_VISIBLE_DEVICES", "", 1);
+    const EnvironmentSetting visible("CUDA_VISIBLE_DEVICES", "");
     check_equal(find_devices("90").problem,
                 std::string("CUDA_VISIBLE_DEVICES is \"\": no CUDA-capable device is detected (cudaErrorNoDevice)"),
                 "problem");
+}
+
+TEST(emulated_device_without_a_driver) {
+    const FreshGpu fresh;
+    emulated::set_driver_version(0);
+    const CudaFacts facts = find_devices("90");
+    check_equal(facts.problem, std::string("there is no NVIDIA driver here (libcuda.so.1)"), "problem");
+    CHECK(facts.devices.empty());
+}
+
+TEST(emulated_device_with_a_driver_that_is_too_old) {
+    const FreshGpu fresh;
+    emulated::set_driver_version(12040);
+    check_equal(find_devices("90").problem,
+                std::string("the NVIDIA driver is too old: it supports CUDA 12.4, this build needs 13.0"), "problem");
 }
 
 TEST(emulated_device_too_old_for_the_kernels) {

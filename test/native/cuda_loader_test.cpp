@@ -1,5 +1,6 @@
 // The CUDA module as it is missing, broken, or of another build: each is an ERR_DEVICE that says so.
 #include "cuda_loader.h"
+#include "environment_setting.h"
 #include "error.h"
 #include "small_training.h"
 #include "test.h"
@@ -48,11 +49,14 @@ TEST(cuda_module_of_another_build) { check_refused(DLLM_OTHER_BUILD_MODULE, "is 
 TEST(cuda_module_that_lacks_a_library) { check_refused(DLLM_LACKS_LIBRARY_MODULE, "cublasLtCreate"); }
 
 TEST(cuda_module_lies_beside_the_code_that_opens_it) {
+    const EnvironmentSetting module("DLLM_CUDA_MODULE", nullptr);
     const std::string path = cuda_module_path();
     CHECK(path.ends_with("libdllm_cuda.so"));
-    setenv("DLLM_CUDA_MODULE", "/elsewhere/module.so", 1);
+}
+
+TEST(cuda_module_lies_where_the_environment_says) {
+    const EnvironmentSetting module("DLLM_CUDA_MODULE", "/elsewhere/module.so");
     check_equal(cuda_module_path(), std::string("/elsewhere/module.so"), "path");
-    unsetenv("DLLM_CUDA_MODULE");
 }
 
 }  // namespace

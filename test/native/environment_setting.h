@@ -1,4 +1,4 @@
-// An environment variable that has another value for a while.
+// An environment variable that has another value, or none, for a while.
 #pragma once
 
 #include <cstdlib>
@@ -9,21 +9,24 @@ namespace dllm {
 
 class EnvironmentSetting {
 public:
+    // Null: none.
     EnvironmentSetting(const char* name, const char* value) : name_(name) {
         if (const char* old = std::getenv(name)) old_ = old;
-        setenv(name, value, 1);
+        set(value);
     }
-    ~EnvironmentSetting() {
-        if (old_) {
-            setenv(name_, old_->c_str(), 1);
-        } else {
-            unsetenv(name_);
-        }
-    }
+    ~EnvironmentSetting() { set(old_ ? old_->c_str() : nullptr); }
     EnvironmentSetting(const EnvironmentSetting&) = delete;
     EnvironmentSetting& operator=(const EnvironmentSetting&) = delete;
 
 private:
+    void set(const char* value) {
+        if (value != nullptr) {
+            setenv(name_, value, 1);
+        } else {
+            unsetenv(name_);
+        }
+    }
+
     const char* name_;
     std::optional<std::string> old_;
 };

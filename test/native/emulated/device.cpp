@@ -84,6 +84,11 @@ void set_device_count(int count) {
     device().count = count;
 }
 
+void set_driver_version(int version) {
+    const std::lock_guard lock(device().mutex);
+    device().driver_version = version;
+}
+
 namespace {
 
 Delay delay_of(double milliseconds) {
@@ -153,6 +158,7 @@ void reset() {
     d.random = fresh.random;
     d.memory_bytes = fresh.memory_bytes;
     d.count = fresh.count;
+    d.driver_version = fresh.driver_version;
     d.until_failed_launch = d.until_failed_allocation = d.until_failed_handle = d.until_failed_graph_launch = 0;
     d.kernel_delay = fresh.kernel_delay, d.epilogue_delay = fresh.epilogue_delay;
     d.epilogue_refusal = fresh.epilogue_refusal, d.algorithms_differ = fresh.algorithms_differ;

@@ -30,6 +30,7 @@ struct Device {
     uint64_t random = 0;
     size_t memory_bytes = size_t(16) << 30;
     int count = 1;
+    int driver_version = CUDART_VERSION;
     std::set<const void*>* listed = nullptr;  // where kernels are listed instead of run
     int64_t launches = 0;
     int64_t until_failed_launch = 0;  // 0: none is planted
@@ -55,6 +56,7 @@ cudaError_t runtime_call(Body&& body) {
     const std::lock_guard lock(device().mutex);
     cudaError_t error = device().error;
     if (device().count == 0) error = cudaErrorNoDevice;
+    if (device().driver_version < CUDART_VERSION) error = cudaErrorInsufficientDriver;
     if (error == cudaSuccess) error = body();
     if (error != cudaSuccess) remember_error(error);
     return error;

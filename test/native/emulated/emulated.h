@@ -38,6 +38,9 @@ void fail_graph_launch(int64_t n);
 void set_device_memory(size_t bytes);
 // 1 at first; with 0 every call returns cudaErrorNoDevice.
 void set_device_count(int count);
+// The CUDA version that the driver supports, at first the runtime's own. With an older one, or 0 for no driver, every
+// call returns cudaErrorInsufficientDriver.
+void set_driver_version(int version);
 
 // By the clock of events, every product by the n-th algorithm of the emulated cuBLASLt takes this much longer; every
 // product with an epilogue beyond a bias; every kernel.

@@ -102,11 +102,15 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int number)
 }
 
 cudaError_t cudaDriverGetVersion(int* version) {
-    *version = CUDART_VERSION;
+    const std::lock_guard lock(device().mutex);
+    *version = device().driver_version;
     return cudaSuccess;
 }
 
-cudaError_t cudaRuntimeGetVersion(int* version) { return cudaDriverGetVersion(version); }
+cudaError_t cudaRuntimeGetVersion(int* version) {
+    *version = CUDART_VERSION;
+    return cudaSuccess;
+}
 
 cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute, int value) {
     return runtime_call([&] {

@@ -4,6 +4,7 @@
 #include "error.h"
 
 #include <cstdlib>
+#include <string>
 
 namespace {
 
@@ -28,6 +29,7 @@ std::unique_ptr<dllm::Backend> make_backend(int, dllm::DType) {
 }  // namespace
 
 extern "C" [[gnu::visibility("default")]] const dllm::CudaModule* dllm_cuda_module() {
-    static const dllm::CudaModule module{std::getenv("DLLM_FAKE_BUILD"), facts, make_backend};
+    static const std::string build = std::getenv("DLLM_FAKE_BUILD");
+    static const dllm::CudaModule module{build.c_str(), facts, make_backend};
     return &module;
 }
