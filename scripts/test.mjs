@@ -6,7 +6,7 @@
 import {execFileSync, spawn} from 'node:child_process';
 import path from 'node:path';
 import readline from 'node:readline';
-import {build} from './build.mjs';
+import {build, modulePath, readBuildInfo} from './build.mjs';
 import {generatorArguments, jobs, prepareTree, readFacts, requireTools, runTool} from './cmake.mjs';
 import {compile} from './compile.mjs';
 import {testCudaModule} from './cuda-module.mjs';
@@ -66,10 +66,10 @@ function conclude(title, ending, counts, seconds) {
 	console.log(`${title}: ${formatCounts(result)} (${seconds.toFixed(0)} s)`);
 }
 
-async function runNative(program, title, env, filters) {
+async function runNative(program, title, {env, filters, processes = jobs}) {
 	const start = performance.now();
 	let counts;
-	const ending = await run(program, ['--processes', String(jobs), ...filters], {
+	const ending = await run(program, ['--processes', String(processes), ...filters], {
 		env: {UBSAN_OPTIONS: 'print_stacktrace=1', ...env},
 		minutes: 20,
 		onLine(line) {
@@ -126,7 +126,9 @@ function buildNativeTests(folder, sanitize = '') {
 		`-DDLLM_SANITIZE=${sanitize}`,
 	];
 	const tree = prepareTree(folder, options);
-	runTool(`Configuring ${folder}`, 'cmake', ['-S', root, '-B', tree, ...generatorArguments(), ...options]);
+	// The installed module's, so that the tests of a GPU can use it.
+	const id = `-DDLLM_BUILD_ID=${installed?.buildId ?? 'development'}`;
+	runTool(`Configuring ${folder}`, 'cmake', ['-S', root, '-B', tree, ...generatorArguments(), ...options, id]);
 	runTool(`Compiling ${folder}`, 'cmake', ['--build', tree, '--parallel', String(jobs)]);
 	return {program: path.join(tree, 'dllm_tests'), compiled: readFacts(tree).cpuPaths};
 }
@@ -135,7 +137,10 @@ function printedLines(program, option) {
 	return execFileSync(program, [option], {encoding: 'utf8'}).split('\n').filter(Boolean);
 }
 
-/** Runs the native tests of one build on the chosen instruction sets, each {cpu, filters?}, where this CPU has them. */
+/**
+ * Runs the native tests of one build on the chosen instruction sets, each {cpu, filters?, processes?}, where this CPU has
+ * them.
+ */
 async function testNative(title, folder, sanitize, choosePaths, env = {}) {
 	let tests;
 	let usable;
@@ -144,9 +149,10 @@ async function testNative(title, folder, sanitize, choosePaths, env = {}) {
 		usable = printedLines(tests.program, '--paths');
 	});
 	if (!built) return;
-	for (const {cpu, filters = []} of choosePaths(usable, tests.compiled)) {
+	for (const {cpu, filters = [], processes} of choosePaths(usable, tests.compiled)) {
 		if (usable.includes(cpu)) {
-			await runNative(tests.program, `${title}, ${cpu}`, {...env, DLLM_CPU: cpu}, filters);
+			const options = {env: {...env, DLLM_CPU: cpu}, filters, processes};
+			await runNative(tests.program, `${title}, ${cpu}`, options);
 		} else {
 			const skipped = printedLines(tests.program, '--list').length;
 			console.log(`${title}, ${cpu}: SKIPPED, this CPU cannot run ${cpu} (${skipped} tests)`);
@@ -157,7 +163,8 @@ async function testNative(title, folder, sanitize, choosePaths, env = {}) {
 
 const without = parts => parts.flatMap(part => ['--without', part]);
 
-// A GPU is the same whatever the CPU's kernels are, and sanitizers of the host see nothing of it.
+// A GPU is the same whatever the CPU's kernels are, and sanitizers of the host see nothing of it. Its tests run one after
+// the other: one of them fills it.
 const onGpu = 'gpu_';
 
 // Kernels of the emulated GPU are slow under sanitizers: a few op cases for each kernel, and half of the training runs. So are
@@ -173,7 +180,12 @@ const slowSanitized = [
 const fewEmulated = ['emulated_kernels'];
 
 const slow = process.argv.includes('--slow');
-const ready = (await attempt(() => build())) && (await attempt(compile));
+let installed;
+const ready =
+	(await attempt(() => {
+		build();
+		installed = readBuildInfo();
+	})) && (await attempt(compile));
 if (slow) {
 	const threads = ([cpu]) => [{cpu, filters: without(slowSanitized)}];
 	await testNative('Native tests, thread sanitizer', 'tests-thread-sanitized', 'thread', threads, {
@@ -187,12 +199,16 @@ if (slow) {
 	});
 } else {
 	const everyPath = (_, [best, ...others]) => [
-		{cpu: best, filters: without([...fewEmulated, 'gpu_few_ops'])},
+		{cpu: best, filters: without([...fewEmulated, onGpu])},
 		...others.map(cpu => ({cpu, filters: without(['emulated', onGpu])})),
 	];
 	await testNative('Native tests', 'tests', '', everyPath, {
 		DLLM_TEST_FACTOR: '0.3', // of the repeats of tests that look for rare events; the slow suite has many more
 	});
+	const theGpu = ([cpu]) => [{cpu, filters: [onGpu, ...without(['gpu_few_ops'])], processes: 1}];
+	const {enabled, reason} = installed?.cuda ?? {enabled: false, reason: 'it was not built'};
+	const gpuTitle = `Native tests on the GPU${enabled ? '' : ` (no CUDA module: ${reason})`}`;
+	await testNative(gpuTitle, 'tests', '', theGpu, enabled ? {DLLM_CUDA_MODULE: modulePath} : {});
 	// Sanitizers are slow: everything on the best instruction set, of the others the kernels of the narrowest.
 	const sanitized = ([best, ...others]) => [
 		{cpu: best, filters: without(slowSanitized)},

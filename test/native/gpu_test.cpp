@@ -1,13 +1,15 @@
-// A GPU, through the CUDA module and as the addon reaches it. Skipped, with the reason, where this build has no module
-// or the machine no GPU that it can use; `node scripts/gpu-check/main.mjs` makes and names a module.
+// A GPU, through the CUDA module that DLLM_CUDA_MODULE names and as the addon reaches it. Skipped, with the reason,
+// where it names none or the machine has no GPU that it can use. `npm test` names the installed module, gpu-check its
+// own.
 #include "build_id.h"
 #include "cuda_devices.h"
-#include "cuda_loader.h"
 #include "device_checks.h"
 #include "environment_setting.h"
 #include "op_cases.h"
 #include "test.h"
 #include "vector_case.h"
+
+#include <cstdlib>
 
 namespace dllm {
 namespace {
@@ -15,10 +17,11 @@ namespace {
 using namespace test;
 
 // As the environment of the program says, before any test has changed it.
-const std::string MODULE_PATH = cuda_module_path();
+const char* const MODULE = std::getenv("DLLM_CUDA_MODULE");
+const std::string MODULE_PATH = MODULE == nullptr ? "" : MODULE;
 
 CudaDevices& gpus() {
-    static CudaDevices devices(MODULE_PATH, {BUILD_ID, true, ""});
+    static CudaDevices devices(MODULE_PATH, {BUILD_ID, MODULE != nullptr, "DLLM_CUDA_MODULE is not set"});
     return devices;
 }
 
