@@ -45,7 +45,7 @@ struct Untimed {
 };
 
 void check_ops(DType dtype, const std::function<bool(const OpCase&)>& chosen = {}) {
-    run_op_cases(*make_gpu(dtype), Buffers::both, chosen);
+    run_op_cases(*make_gpu(dtype), chosen);
 }
 
 TEST(gpu_ops_in_float32) { check_ops(DType::f32); }
@@ -57,7 +57,7 @@ TEST(gpu_few_ops_in_bfloat16) { check_ops(DType::bf16, is_one_of_few); }
 void check_products_by_epilogues(DType dtype) {
     const EnvironmentSetting epilogues("DLLM_CUDA_EPILOGUES", "on");
     const std::unique_ptr<Backend> backend = make_gpu(dtype);
-    run_op_cases(*backend, Buffers::both, [](const OpCase& op_case) { return op_case.name.starts_with("matmul"); });
+    run_op_cases(*backend, [](const OpCase& op_case) { return op_case.name.starts_with("matmul"); });
     CHECK(backend->plans().find("\nfusion 1") != std::string::npos);
 }
 

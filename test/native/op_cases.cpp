@@ -101,31 +101,26 @@ bool has_its_device(Backend& backend) {
 
 }  // namespace
 
-std::string op_case_differences(Backend& backend, const OpCase& op_case, Factors factors, Buffers buffers) {
+std::string op_case_differences(Backend& backend, const OpCase& op_case, Factors factors) {
     try {
-        OpRun tight(backend, Placement::tight, true);
-        OpRun strided(backend, Placement::strided, buffers == Buffers::strided);
+        OpRun tight(backend, Placement::tight, true), strided(backend, Placement::strided, false);
         tight.rounds_factors = strided.rounds_factors = factors == Factors::rounded;
-        std::string found;
-        if (buffers != Buffers::strided) {
-            op_case.run(tight);
-            found = differences(tight, op_case, "");
-        }
-        if (buffers == Buffers::tight) return found;
+        op_case.run(tight);
+        const std::string found = differences(tight, op_case, "");
         op_case.run(strided);
-        if (buffers == Buffers::both) strided.share_twins(tight);
+        strided.share_twins(tight);
         return found + differences(strided, op_case, ", strided");
     } catch (const Error& error) {
         return join("\n    ", op_case.name, ": threw ", error.what());
     }
 }
 
-void run_op_cases(Backend& backend, Buffers buffers, const std::function<bool(const OpCase&)>& chosen) {
+void run_op_cases(Backend& backend, const std::function<bool(const OpCase&)>& chosen) {
     const std::string op = chosen_op();
     std::string all;
     for (const OpCase& op_case : op_cases()) {
         if ((!op.empty() && op_of(op_case) != op) || (chosen && !chosen(op_case))) continue;
-        const std::string found = op_case_differences(backend, op_case, Factors::as_they_are, buffers);
+        const std::string found = op_case_differences(backend, op_case);
         all += found;
         if (found.empty() || has_its_device(backend)) continue;
         all += "\n    and with it the device is lost: no case after it was run";

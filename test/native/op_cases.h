@@ -24,12 +24,8 @@ const OpCases& op_cases();
 // Whether the twin rounds the operands of matrix products to bfloat16.
 enum class Factors { as_they_are, rounded };
 
-// In which buffers a case runs.
-enum class Buffers { tight, strided, both };
-
-// Runs a case and says all that was wrong; empty if nothing was.
-std::string op_case_differences(Backend& backend, const OpCase& op_case, Factors factors = Factors::as_they_are,
-                                Buffers buffers = Buffers::both);
+// Runs a case in both placements and says all that was wrong; empty if nothing was.
+std::string op_case_differences(Backend& backend, const OpCase& op_case, Factors factors = Factors::as_they_are);
 
 // The op of a case: the first word of its name.
 std::string op_of(const OpCase& op_case);
@@ -39,8 +35,7 @@ const std::set<std::string>& ops();
 
 // Runs every case, or the chosen ones; throws a test failure that lists all that was wrong. A backend that has lost its
 // device ends the list. Where DLLM_TEST_OPS names an op, only that op's cases are run.
-void run_op_cases(Backend& backend, Buffers buffers = Buffers::both,
-                  const std::function<bool(const OpCase&)>& chosen = {});
+void run_op_cases(Backend& backend, const std::function<bool(const OpCase&)>& chosen = {});
 
 // Some cases of each op, spread evenly over those that it has: for tools under which kernels are very slow.
 bool is_one_of_few(const OpCase& op_case);

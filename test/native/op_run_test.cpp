@@ -120,7 +120,7 @@ TEST(op_cases_of_one_op_run_alone) {
         }
     } backend;
     const EnvironmentSetting op("DLLM_TEST_OPS", "gather_rows");
-    run_op_cases(backend, Buffers::tight);
+    run_op_cases(backend);
     CHECK(backend.gathers > 0 && backend.others == 0);
 }
 

@@ -15,32 +15,24 @@ using namespace test;
 
 using Choice = std::function<bool(const OpCase&)>;
 
-void run_in_order(DType dtype, emulated::Order order, Buffers buffers,
-                  const std::function<Choice(Backend&)>& choice = {}) {
+void run_in_order(DType dtype, emulated::Order order, const std::function<Choice(Backend&)>& choice = {}) {
     const emulated::FreshDevice device;
     emulated::set_order(order, 1);
     const int64_t allocations = emulated::live_allocations(), handles = emulated::live_handles();
     {
         cuda::CudaBackend backend(0, dtype);
-        run_op_cases(backend, buffers, choice ? choice(backend) : Choice{});
+        run_op_cases(backend, choice ? choice(backend) : Choice{});
     }
     check_equal(emulated::live_allocations(), allocations, "allocations that are left");
     check_equal(emulated::live_handles(), handles, "handles that are left");
 }
 
-void run_ascending(DType dtype) { run_in_order(dtype, emulated::Order::ascending, Buffers::both); }
-
-// Which buffers decides between the kernels of wide and of single elements, not where threads wait for each other: in
-// the other orders half of them each will do.
-void run_descending(DType dtype) { run_in_order(dtype, emulated::Order::descending, Buffers::tight); }
-void run_shuffled(DType dtype) { run_in_order(dtype, emulated::Order::shuffled, Buffers::strided); }
-
-TEST(emulated_ops_in_float32) { run_ascending(DType::f32); }
-TEST(emulated_ops_in_float32_descending) { run_descending(DType::f32); }
-TEST(emulated_ops_in_float32_shuffled) { run_shuffled(DType::f32); }
-TEST(emulated_ops_in_bfloat16) { run_ascending(DType::bf16); }
-TEST(emulated_ops_in_bfloat16_descending) { run_descending(DType::bf16); }
-TEST(emulated_ops_in_bfloat16_shuffled) { run_shuffled(DType::bf16); }
+TEST(emulated_ops_in_float32) { run_in_order(DType::f32, emulated::Order::ascending); }
+TEST(emulated_ops_in_float32_descending) { run_in_order(DType::f32, emulated::Order::descending); }
+TEST(emulated_ops_in_float32_shuffled) { run_in_order(DType::f32, emulated::Order::shuffled); }
+TEST(emulated_ops_in_bfloat16) { run_in_order(DType::bf16, emulated::Order::ascending); }
+TEST(emulated_ops_in_bfloat16_descending) { run_in_order(DType::bf16, emulated::Order::descending); }
+TEST(emulated_ops_in_bfloat16_shuffled) { run_in_order(DType::bf16, emulated::Order::shuffled); }
 
 // What follows a fault says nothing of the case that it belongs to.
 TEST(emulated_op_cases_end_where_the_device_is_lost) {
@@ -85,13 +77,9 @@ Choice few_of_each_kernel(Backend& backend) {
     };
 }
 
-TEST(emulated_kernels_in_float32) {
-    run_in_order(DType::f32, emulated::Order::ascending, Buffers::both, few_of_each_kernel);
-}
+TEST(emulated_kernels_in_float32) { run_in_order(DType::f32, emulated::Order::ascending, few_of_each_kernel); }
 
-TEST(emulated_kernels_in_bfloat16) {
-    run_in_order(DType::bf16, emulated::Order::ascending, Buffers::both, few_of_each_kernel);
-}
+TEST(emulated_kernels_in_bfloat16) { run_in_order(DType::bf16, emulated::Order::ascending, few_of_each_kernel); }
 
 }  // namespace
 }  // namespace dllm
