@@ -94,26 +94,21 @@ function publish(tree, info) {
 	writeFileSync(infoPath, `${JSON.stringify(info, null, '\t')}\n`);
 }
 
-/**
- * Builds the addon if it is missing or stale, or always with `force`. Throws an error that says what to do.
- *
- * @param also More to build in a tree of its own, `{folder, options, targets}`, in any case.
- */
-export function build({force = false, werror = isOurCi(), also} = {}) {
+/** Builds the addon if it is missing or stale, or always with `force`. Throws an error that says what to do. */
+export function build({force = false, werror = isOurCi()} = {}) {
 	if (process.env.DLLM_SKIP_BUILD === '1') {
 		console.error('dllm-native: native build skipped (DLLM_SKIP_BUILD=1)');
 		return;
 	}
 
 	const buildId = computeBuildId();
-	if (!force && !also && isCurrent(buildId)) return;
+	if (!force && isCurrent(buildId)) return;
 
 	const start = Date.now();
 	requireTools();
 	const cmakeJs = findCmakeJs();
-	const ours = [`DLLM_CUDA=${cudaMode()}`, `DLLM_WERROR=${werror ? 'ON' : 'OFF'}`, ...(also?.options ?? [])];
-	const options = ours.map(option => `--CD${option}`);
-	const tree = prepareTree(also?.folder ?? 'addon', options, {clean: force});
+	const options = [`--CDDLLM_CUDA=${cudaMode()}`, `--CDDLLM_WERROR=${werror ? 'ON' : 'OFF'}`];
+	const tree = prepareTree('addon', options, {clean: force});
 	const common = [cmakeJs, '--directory', root, '--out', tree, '--log-level', 'warn'];
 	runTool('Configuring with CMake', process.execPath, [
 		...common,
@@ -121,12 +116,7 @@ export function build({force = false, werror = isOurCi(), also} = {}) {
 		`--CDDLLM_BUILD_ID=${buildId}`,
 		'configure',
 	]);
-	if (also) {
-		const build = ['--build', tree, '--parallel', String(jobs), '--target', 'dllm_native', ...also.targets];
-		runTool('Compiling the addon and more', 'cmake', build);
-	} else {
-		runTool('Compiling the addon', process.execPath, [...common, '--parallel', String(jobs), 'build']);
-	}
+	runTool('Compiling the addon', process.execPath, [...common, '--parallel', String(jobs), 'build']);
 
 	const {version} = readJson(path.join(root, 'package.json'));
 	const {platform, arch} = process;
