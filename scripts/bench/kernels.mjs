@@ -4,15 +4,17 @@ import {execFileSync} from 'node:child_process';
 import {writeFileSync} from 'node:fs';
 import {cpus, loadavg} from 'node:os';
 import {parseArgs} from 'node:util';
-import {modulePath, readBuildInfo} from '../build.mjs';
-import {buildProgram} from './native-program.mjs';
+import {buildFor, describeGpu} from './cuda.mjs';
+import {median, spread} from './statistics.mjs';
 
-/** naming, layers, heads, width, context, vocabulary, batch, steps */
+/** naming, layers, heads, width, context, vocabulary, batch, steps. The vocabulary of `gpt2` is padded to a multiple of 64. */
 const shapes = {
 	small: ['gpt2', 4, 4, 128, 64, 66, 16, 40],
 	nano: ['llama', 4, 4, 128, 64, 66, 32, 20],
 	baby: ['gpt2', 6, 6, 384, 256, 66, 12, 4],
-	gpt2: ['gpt2', 12, 12, 768, 1024, 50258, 8, 10],
+	'baby-batch64': ['gpt2', 6, 6, 384, 256, 66, 64, 20],
+	'gpt2-batch8': ['gpt2', 12, 12, 768, 1024, 50258, 8, 10],
+	gpt2: ['gpt2', 12, 12, 768, 1024, 50304, 64, 10],
 	tiny: ['gpt2', 1, 2, 32, 16, 33, 2, 1],
 };
 
@@ -21,25 +23,36 @@ const shapes = {
  *
  * @param program A built dllm_kernels.
  */
-export function measure(program, {shape, device = 'cpu', dtype = 'float32', threads = '1', env = {}}) {
+export function measure(program, {shape, device = 'cpu', dtype = 'float32', env = {}}) {
 	const output = execFileSync(program, [device, dtype, ...shapes[shape].map(String)], {
 		encoding: 'utf8',
-		env: {...process.env, DLLM_THREADS: threads, ...env},
+		env: {...process.env, ...env},
 		timeout: 10 * 60_000,
 	});
 	return {shape, device, dtype, ...analyse(JSON.parse(output))};
 }
 
-/** Adds floors and fractions; all rates are for the threads of the run. */
-function analyse({arithmetic, copy, threads, ops, stepSeconds, ...facts}) {
-	const limits = {arithmetic: arithmetic * threads, copy};
+/** Adds floors and fractions; all rates are for the threads of the run. A limit is the best of its rounds. */
+function analyse({arithmetic, copy, threads, ops, stepSeconds: steps, ...facts}) {
+	const limits = {arithmetic: Math.max(...arithmetic) * threads, copy: Math.max(...copy)};
+	const stepSeconds = median(steps);
 	const rows = ops.map(row => {
 		const floor = Math.max(row.operations / limits.arithmetic, row.bytes / limits.copy);
 		return {...row, floor, fraction: floor / row.seconds};
 	});
 	rows.sort((a, b) => b.seconds - a.seconds);
 	const floor = rows.reduce((sum, row) => sum + row.floor, 0);
-	return {...facts, threads, limits, stepSeconds, floor, fraction: floor / stepSeconds, ops: rows};
+	return {
+		...facts,
+		threads,
+		limits,
+		limitRounds: {arithmetic, copy},
+		stepSeconds,
+		stepSpread: {...spread(steps), rounds: steps},
+		floor,
+		fraction: floor / stepSeconds,
+		ops: rows,
+	};
 }
 
 /** The report as lines. */
@@ -96,16 +109,15 @@ export async function run(args) {
 	const {shape, device, dtype, threads} = values;
 	if (!Object.hasOwn(shapes, shape))
 		throw new Error(`--shape is ${shape}; accepted: ${Object.keys(shapes).join(', ')}`);
-	const onCpu = device === 'cpu';
-	const program = buildProgram('dllm_kernels', onCpu ? {} : {buildId: readBuildInfo().buildId});
-	const env = onCpu ? {} : {DLLM_CUDA_MODULE: process.env.DLLM_CUDA_MODULE ?? modulePath};
+	const {program, env} = buildFor(device, 'dllm_kernels', threads);
 	const report = {
 		benchmark: 'kernels',
 		command: ['npm run bench -- kernels', ...args].join(' '),
 		date: new Date().toISOString(),
 		processor: cpus()[0].model,
 		load: loadavg()[0],
-		...measure(program, {shape, device, dtype, threads, env}),
+		...(await describeGpu(device)),
+		...measure(program, {shape, device, dtype, env}),
 	};
 	if (values.out !== undefined) writeFileSync(values.out, `${JSON.stringify(report, null, '\t')}\n`);
 	console.log(values.json ? JSON.stringify(report) : table(report));

@@ -6,11 +6,11 @@ const benchmarks = {
 		'a training step on several threads (options: --sizes all|NAME,…, --threads N,N,…, --rounds N, --json, --out FILE)',
 	tfjs: 'training and sampling against tfjs (options: --install, --sizes all|NAME,…, --rounds N, --check, --json, --out FILE)',
 	kernels:
-		'every op of a training step against the limits of the machine (options: --shape small|nano|baby|gpt2, --device cpu|cuda:N, --dtype float32|bfloat16, --threads N, --json, --out FILE)',
+		'every op of a training step against the limits of the machine (options: --shape small|nano|baby|baby-batch64|gpt2-batch8|gpt2, --device cpu|cuda:N, --dtype float32|bfloat16, --threads N, --json, --out FILE)',
 	products:
-		'matrix products at training shapes against MKL and OpenBLAS (options: --rounds N, --threads N, --core NAME, --json, --out FILE)',
+		'matrix products at training shapes against MKL and OpenBLAS, on a GPU against cuBLAS (options: --sizes small|baby|gpt2|tiny, --device cpu|cuda:N, --dtype float32|bfloat16, --libraries NAME,…, --rounds N, --threads N, --core NAME, --json, --out FILE)',
 	sampling:
-		'the share of a sampling step beside its forward pass (options: --rounds N, --threads N, --json, --out FILE)',
+		'the share of a sampling step beside its forward pass, on a GPU a step (options: --model gpt2|tiny, --device cpu|cuda:N, --dtype float32|bfloat16, --rounds N, --threads N, --json, --out FILE)',
 	startup: 'seconds until --help and until the first training step (options: --rounds N, --json, --out FILE)',
 	all: 'every benchmark that is kept in docs/benchmarks, and the pages from them (options: --only NAME,…)',
 	report: 'docs/benchmarks/README.md and the numbers of README.md, from the reports that are there',

@@ -4,7 +4,7 @@ import {generatorArguments, jobs, prepareTree, requireTools, runTool} from '../c
 import {root} from '../files.mjs';
 
 /**
- * @param name `dllm_kernels` or `dllm_products`
+ * @param name As CMakeLists.txt names it: `dllm_kernels`, `dllm_products`, `dllm_sampling` or `dllm_decode`.
  * @param buildId The build whose CUDA module the program may open.
  */
 export function buildProgram(name, {buildId = 'development'} = {}) {

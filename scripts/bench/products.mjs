@@ -1,15 +1,26 @@
-// Matrix products at the shapes of training, warm and alone: ours beside PyTorch's MKL and OpenBLAS forced to its AVX-512
-// kernels, taking turns.
+// Matrix products at the shapes of training, warm and alone, sides taking turns: ours beside PyTorch's MKL and OpenBLAS forced to
+// its AVX-512 kernels; on a GPU beside cuBLAS as PyTorch calls it, and cuBLASLt with and without products split along K.
 import {writeFileSync} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import {parseArgs} from 'node:util';
 import {root} from '../files.mjs';
-import {buildProgram} from './native-program.mjs';
+import {choose, chooseOne, parseOptions} from './against/options.mjs';
+import {buildFor, describeGpu} from './cuda.mjs';
 import {Peer} from './peer.mjs';
 import {median, summarize} from './statistics.mjs';
 
 const kinds = ['forward', 'input', 'weight'];
+
+const sizes = {
+	small: {rows: 1024, width: 128, vocabularies: []},
+	baby: {rows: 3072, width: 384, vocabularies: []},
+	gpt2: {rows: 65_536, width: 768, vocabularies: [50_304, 50_258]},
+	tiny: {rows: 32, width: 32, vocabularies: [64, 34]},
+};
+const defaultSizes = {cpu: 'small,baby', cuda: 'gpt2'};
+
+/** Libraries beside ours, as products/peer.py names them. */
+const libraries = {cpu: ['torch', 'numpy'], cuda: ['torch', 'cublaslt', 'cublaslt-without-split-k']};
 
 /** The products of one layer of a model of this width over `rows` tokens, as {rows, in, out}. */
 export function layerProducts({rows, width}) {
@@ -22,26 +33,32 @@ export function layerProducts({rows, width}) {
 	return shapes.map(([inner, outer]) => ({rows, in: inner, out: outer}));
 }
 
-function python(library, threads, environment) {
+/** The head's products over the masked half of the rows: with the vocabulary padded to a multiple of 64, and just to aligned rows. */
+function headProducts({rows, width, vocabularies}) {
+	return vocabularies.map(vocabulary => ({rows: rows / 2, in: width, out: vocabulary, layout: 'out_in'}));
+}
+
+function python(library, threads, device, environment) {
 	const peer = path.join(root, 'scripts', 'bench', 'products', 'peer.py');
 	const limits = {OMP_NUM_THREADS: threads, MKL_NUM_THREADS: threads, OPENBLAS_NUM_THREADS: threads};
-	return new Peer('python3', [peer, library, String(threads)], {...limits, ...environment});
+	return new Peer('python3', [peer, library, threads, device], {...limits, ...environment});
 }
 
 /**
  * Each kind of product at each shape: floating-point operations per second of every side, medians of the rounds' medians.
  *
- * @param shapes {rows, in, out}[], as `layerProducts` gives them
- * @param environments by library, `torch` and `numpy` (OpenBLAS): environment variables of its process; absent ones are left out
+ * @param shapes {rows, in, out, layout}[], as `layerProducts` gives them; `layout` of the weight is in_out when absent
+ * @param environments by library: environment variables of its process; absent ones are left out
  * @returns {facts: by side, products: {rows, in, out, kind, ours, torch?, numpy?: {median, lowest, highest}}[]}
  */
 export async function measureProducts(
 	shapes,
-	{threads = 1, rounds = 3, seconds = 0.1, environments = {torch: {}}} = {},
+	{device = 'cpu', dtype = 'float32', threads = 1, rounds = 3, seconds = 0.1, environments = {torch: {}}} = {},
 ) {
-	const sides = new Map([['ours', new Peer(buildProgram('dllm_products'), [], {DLLM_THREADS: String(threads)})]]);
+	const {program, env} = buildFor(device, 'dllm_products', String(threads));
+	const sides = new Map([['ours', new Peer(program, [device], env)]]);
 	for (const [library, environment] of Object.entries(environments)) {
-		sides.set(library, python(library, String(threads), environment));
+		sides.set(library, python(library, String(threads), device, environment));
 	}
 
 	const facts = {};
@@ -53,12 +70,16 @@ export async function measureProducts(
 			const rates = Object.fromEntries([...sides.keys()].map(name => [name, []]));
 			for (let round = 0; round < rounds; round++) {
 				for (const [name, side] of sides) {
-					const {seconds: times} = await side.ask(`${kind} ${shape.rows} ${shape.in} ${shape.out} ${seconds}`);
+					const {rows, in: inner, out, layout = 'in_out'} = shape;
+					const {seconds: times} = await side.ask([kind, rows, inner, out, seconds, dtype, layout].join(' '));
 					rates[name].push(times.map(time => operations / time));
 				}
 			}
 
-			const summaries = Object.entries(rates).map(([name, all]) => [name, summarize(all)]);
+			const summaries = Object.entries(rates).map(([name, all]) => [
+				name,
+				{...summarize(all), rounds: all.map(median)},
+			]);
 			products.push({...shape, kind, ...Object.fromEntries(summaries)});
 		}
 	}
@@ -104,26 +125,35 @@ export function table({command, date, processor, facts, shapes, ratio}) {
 }
 
 export async function run(args) {
-	const {values} = parseArgs({
-		args,
-		options: {
-			rounds: {type: 'string', default: '5'},
-			threads: {type: 'string', default: '1'},
-			core: {type: 'string', default: 'SkylakeX'},
-			json: {type: 'boolean', default: false},
-			out: {type: 'string'},
-		},
+	const values = parseOptions(args, {
+		sizes: {type: 'string'},
+		device: {type: 'string', default: 'cpu'},
+		dtype: {type: 'string', default: 'float32'},
+		libraries: {type: 'string', default: 'all'},
+		rounds: {type: 'string', default: '5'},
+		threads: {type: 'string', default: '1'},
+		core: {type: 'string', default: 'SkylakeX'},
+		json: {type: 'boolean', default: false},
+		out: {type: 'string'},
 	});
-	const sizes = {small: {rows: 1024, width: 128}, baby: {rows: 3072, width: 384}};
+	const {device, dtype} = values;
+	const kind = device === 'cpu' ? 'cpu' : 'cuda';
+	chooseOne('dtype', dtype, ['float32', 'bfloat16']);
+	const chosen = choose('libraries', values.libraries, libraries[kind]);
 	const options = {
+		device,
+		dtype,
 		threads: Number(values.threads),
 		rounds: Number(values.rounds),
-		environments: {torch: {}, numpy: {OPENBLAS_CORETYPE: values.core}},
+		environments: Object.fromEntries(
+			chosen.map(name => [name, name === 'numpy' ? {OPENBLAS_CORETYPE: values.core} : {}]),
+		),
 	};
 	const shapes = [];
 	let facts;
-	for (const [name, size] of Object.entries(sizes)) {
-		const measured = await measureProducts(layerProducts(size), options);
+	for (const name of choose('sizes', values.sizes ?? defaultSizes[kind], Object.keys(sizes))) {
+		const size = sizes[name];
+		const measured = await measureProducts([...layerProducts(size), ...headProducts(size)], options);
 		facts = measured.facts;
 		shapes.push({name, products: measured.products});
 	}
@@ -138,10 +168,12 @@ export async function run(args) {
 		date: new Date().toISOString(),
 		processor: os.cpus()[0].model,
 		load: os.loadavg()[0],
+		...(await describeGpu(device)),
+		dtype,
 		threads: options.threads,
 		facts,
 		shapes,
-		ratio: {torch: ratioTo('torch'), numpy: ratioTo('numpy')},
+		ratio: Object.fromEntries(chosen.map(name => [name, ratioTo(name)])),
 	};
 	if (values.out !== undefined) writeFileSync(values.out, `${JSON.stringify(report, null, '\t')}\n`);
 	console.log(values.json ? JSON.stringify(report) : table(report));

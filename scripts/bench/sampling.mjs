@@ -1,48 +1,71 @@
-// What sampling costs beside the forward pass, for a model of GPT-2 124M's shape: predicting, choosing and committing tokens.
+// Sampling with a model of GPT-2 124M's shape. On the CPU: what predicting, choosing and committing tokens costs beside the forward
+// pass. On a GPU: a step, in a run that nobody waits for in between, and with its tokens downloaded after every step.
 import {execFileSync} from 'node:child_process';
 import {writeFileSync} from 'node:fs';
 import os from 'node:os';
-import {parseArgs} from 'node:util';
-import {buildProgram} from './native-program.mjs';
+import {chooseOne, count, parseOptions} from './against/options.mjs';
+import {buildFor, describeGpu} from './cuda.mjs';
 import {spread} from './statistics.mjs';
 
-const model = {layers: 12, heads: 12, width: 768, vocabulary: 50258, length: 256, steps: 8};
+const models = {
+	gpt2: {layers: 12, heads: 12, width: 768, vocabulary: 50258, length: 256},
+	tiny: {layers: 1, heads: 2, width: 32, vocabulary: 34, length: 16},
+};
 
-function measure(program, temperature, rounds, threads) {
-	const shape = [model.layers, model.heads, model.width, model.vocabulary, model.length, model.steps];
-	const output = execFileSync(program, [...shape, temperature, rounds].map(String), {
-		encoding: 'utf8',
-		env: {...process.env, DLLM_THREADS: threads},
-	});
-	const {path, rounds: splits} = JSON.parse(output);
+/** Steps of a canvas: a few where each takes a second. */
+const steps = {cpu: 8, cuda: 128};
+
+function measure({program, env}, {model, device, dtype, temperature, rounds}) {
+	const {layers, heads, width, vocabulary, length} = model;
+	const args = [device, dtype, layers, heads, width, vocabulary, length, model.steps, temperature, rounds];
+	const output = execFileSync(program, args.map(String), {encoding: 'utf8', env: {...process.env, ...env}});
+	const {path, rounds: found} = JSON.parse(output);
+	const of = (name, value) => ({[name]: spread(found.map(value))});
+	if (device === 'cpu') {
+		return {
+			instructionSet: path,
+			temperature,
+			...of('forward', ({forward}) => forward),
+			...of('rest', ({rest}) => rest),
+			...of('overhead', ({forward, rest}) => rest / forward),
+		};
+	}
+
 	return {
-		instructionSet: path,
+		path,
 		temperature,
-		forward: spread(splits.map(({forward}) => forward)),
-		rest: spread(splits.map(({rest}) => rest)),
-		overhead: spread(splits.map(({forward, rest}) => rest / forward)),
+		...of('run', ({run}) => run),
+		step: spread(found.flatMap(round => round.steps)),
+		rounds: found,
 	};
 }
 
 export async function run(args) {
-	const {values} = parseArgs({
-		args,
-		options: {
-			rounds: {type: 'string', default: '3'},
-			threads: {type: 'string', default: '1'},
-			json: {type: 'boolean', default: false},
-			out: {type: 'string'},
-		},
+	const values = parseOptions(args, {
+		model: {type: 'string', default: 'gpt2'},
+		device: {type: 'string', default: 'cpu'},
+		dtype: {type: 'string', default: 'float32'},
+		rounds: {type: 'string', default: '3'},
+		threads: {type: 'string', default: '1'},
+		json: {type: 'boolean', default: false},
+		out: {type: 'string'},
 	});
-	const program = buildProgram('dllm_sampling');
-	const runs = [0, 1].map(temperature => measure(program, temperature, values.rounds, values.threads));
+	const {device, dtype, threads} = values;
+	chooseOne('dtype', dtype, ['float32', 'bfloat16']);
+	chooseOne('model', values.model, Object.keys(models));
+	const model = {...models[values.model], steps: steps[device === 'cpu' ? 'cpu' : 'cuda']};
+	const built = buildFor(device, 'dllm_sampling', threads);
+	const rounds = count('rounds', values.rounds);
+	const runs = [0, 1].map(temperature => measure(built, {model, device, dtype, temperature, rounds}));
 	const report = {
 		benchmark: 'sampling',
 		command: ['npm run bench -- sampling', ...args].join(' '),
 		date: new Date().toISOString(),
 		processor: os.cpus()[0].model,
 		load: os.loadavg()[0],
-		threads: Number(values.threads),
+		...(await describeGpu(device)),
+		dtype,
+		threads: Number(threads),
 		model,
 		runs,
 	};
@@ -50,16 +73,23 @@ export async function run(args) {
 	console.log(values.json ? JSON.stringify(report) : table(report));
 }
 
+const range = ({median: middle, lowest, highest}, digits) =>
+	`${(middle * 1e3).toFixed(digits)} (${(lowest * 1e3).toFixed(digits)}–${(highest * 1e3).toFixed(digits)}) ms`;
+
+function line({temperature, forward, rest, overhead, run: whole, step}) {
+	if (whole) {
+		return `temperature ${temperature}: a step of a run ${range(whole, 3)}, with its tokens downloaded ${range(step, 3)}`;
+	}
+
+	return `temperature ${temperature}: forward ${range(forward, 1)}, everything else ${range(rest, 1)}: ${(overhead.median * 100).toFixed(1)} %`;
+}
+
 /** The report as lines. */
-export function table({command, date, processor, threads, runs}) {
-	const milliseconds = ({median: middle, lowest, highest}) =>
-		`${(middle * 1e3).toFixed(1)} (${(lowest * 1e3).toFixed(1)}–${(highest * 1e3).toFixed(1)}) ms`;
+export function table({command, date, processor, threads, model, runs}) {
+	const [{instructionSet, path}] = runs;
 	return [
 		`${command}   ${date}`,
-		`${processor}, ${threads} thread(s), ${runs[0].instructionSet}; GPT-2 124M shape, ${model.length} tokens in ${model.steps} steps`,
-		...runs.map(
-			({temperature, forward, rest, overhead}) =>
-				`temperature ${temperature}: forward ${milliseconds(forward)}, everything else ${milliseconds(rest)}: ${(overhead.median * 100).toFixed(1)} %`,
-		),
+		`${path ?? `${processor}, ${threads} thread(s), ${instructionSet}`}; GPT-2 124M shape, ${model.length} tokens in ${model.steps} steps`,
+		...runs.map(line),
 	].join('\n');
 }

@@ -20,6 +20,8 @@ using namespace dllm;
 
 namespace {
 
+constexpr int64_t WARMUPS = 2;  // steps, of which the second records what later ones replay
+
 struct Run {
     std::string device, dtype;
     BenchModel model;
@@ -63,39 +65,45 @@ Dataset random_tokens(const Run& run) {
     return Dataset(std::move(tokens));
 }
 
-// The seconds of each step after the first two. Leaves the plans that were chosen in `plans`.
+// The seconds of each of `steps` steps after the first ones. Leaves the plans that were chosen in `plans`.
 std::vector<double> train(
-    std::unique_ptr<Backend> backend, const Run& run, std::string& plans,
+    std::unique_ptr<Backend> backend, const Run& run, int64_t warmups, int64_t steps, std::string& plans,
     const std::function<void()>& warmed_up = [] {}) {
     const std::string reason = plans.empty() ? "" : backend->restore_plans(plans);
     if (!reason.empty()) throw std::runtime_error(reason);
     const auto model = std::make_shared<Model>(std::move(backend), run.model.config(), 1);
     Trainer trainer(model, train_config(run));
     const Dataset dataset = random_tokens(run);
-    for (int warmup = 0; warmup < 2; warmup++) trainer.step(dataset);
+    for (int64_t warmup = 0; warmup < warmups; warmup++) trainer.step(dataset);
     warmed_up();
     std::vector<double> seconds;
-    for (int64_t step = 0; step < run.steps; step++) seconds.push_back(trainer.step(dataset).seconds);
+    for (int64_t step = 0; step < steps; step++) seconds.push_back(trainer.step(dataset).seconds);
     plans = model->backend().plans();
     return seconds;
 }
 
-double median(std::vector<double> values) {
-    std::sort(values.begin(), values.end());
-    return values[values.size() / 2];
+void print_list(const char* name, const std::vector<double>& values) {
+    std::printf("\"%s\": [", name);
+    for (size_t i = 0; i < values.size(); i++) std::printf("%s%.6g", i == 0 ? "" : ", ", values[i]);
+    std::printf("], ");
 }
 
-void print(const OpCounts& counts, const BenchDevice& device, const Limits& limits, double step_seconds,
-           int64_t steps) {
-    std::printf(
-        "{\"path\": \"%s\", \"threads\": %d, \"arithmetic\": %.6g, \"copy\": %.6g, \"stepSeconds\": %.6g, \"ops\": [",
-        device.path().c_str(), device.threads(), limits.arithmetic, limits.copy, step_seconds);
+// counts: of so many steps
+void print(const OpCounts& counts, int64_t steps, const BenchDevice& device, const Limits& limits,
+           const std::vector<double>& seconds) {
+    std::printf("{\"path\": \"%s\", \"threads\": %d, ", device.path().c_str(), device.threads());
+    print_list("arithmetic", limits.arithmetic);
+    print_list("copy", limits.copy);
+    print_list("stepSeconds", seconds);
+    std::printf("\"ops\": [");
     const char* separator = "";
     for (const auto& [name, count] : counts) {
         const double n = double(steps);
-        std::printf("%s\n{\"op\": \"%s\", \"calls\": %g, \"seconds\": %.6g, \"operations\": %.6g, \"bytes\": %.6g}",
-                    separator, name.c_str(), double(count.calls) / n, count.seconds / n, count.operations / n,
-                    count.bytes / n);
+        std::printf(
+            "%s\n{\"op\": \"%s\", \"calls\": %g, \"seconds\": %.6g, \"lowest\": %.6g, \"highest\": %.6g, "
+            "\"operations\": %.6g, \"bytes\": %.6g}",
+            separator, name.c_str(), double(count.calls) / n, count.seconds / n, count.lowest / n, count.highest / n,
+            count.operations / n, count.bytes / n);
         separator = ",";
     }
     std::printf("]}\n");
@@ -111,18 +119,21 @@ int main(int count, char** arguments) {
         const int64_t rows = rows_of_a_pass(run, backend->rows_per_pass());
         const bool runs_behind = backend->runs_behind();
         std::string plans;
-        double step_seconds = 0;
-        if (runs_behind) {
-            // Choosing plans must cost no step that is timed, and waiting for each op none that is timed as a whole.
-            train(std::move(backend), run, plans);
-            step_seconds = median(train(device.make(), run, plans));
-            backend = device.make();
-        }
         const auto counts = std::make_shared<OpCounts>();
-        auto timed = std::make_unique<TimedBackend>(std::move(backend), counts, rows);
-        const double counted = median(train(std::move(timed), run, plans, [&] { counts->clear(); }));
-        if (!runs_behind) step_seconds = counted;
-        print(*counts, device, device.measure(std::min<int64_t>(rows, 8192)), step_seconds, run.steps);
+        const auto timed = [&] { return std::make_unique<TimedBackend>(std::move(backend), counts, rows); };
+        std::vector<double> seconds;
+        int64_t counted_steps = run.steps;
+        if (runs_behind) {
+            // Choosing plans must cost no step that is timed, and timing each op none that is timed as a whole.
+            train(std::move(backend), run, WARMUPS, 1, plans);
+            seconds = train(device.make(), run, WARMUPS, run.steps, plans);
+            backend = device.make();
+            counted_steps = 1;  // each op warms itself up
+            train(timed(), run, 0, counted_steps, plans);
+        } else {
+            seconds = train(timed(), run, WARMUPS, run.steps, plans, [&] { counts->clear(); });
+        }
+        print(*counts, counted_steps, device, device.measure(std::min<int64_t>(4 * rows, 8192)), seconds);
         return 0;
     } catch (const std::exception& error) {
         std::fprintf(stderr, "%s\n", error.what());

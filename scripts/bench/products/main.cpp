@@ -1,15 +1,16 @@
-// Times matrix products as training calls them, warm and alone. Each input line `KIND ROWS IN OUT SECONDS [DTYPE]`
-// (KIND forward, input or weight; DTYPE float32, unless given, or bfloat16) answers one JSON line {"seconds": [...]}:
-// every call's time, for that many seconds.
-#include "cpu/kernels.h"
-#include "cpu/thread_pool.h"
-#include "model.h"
-#include "rng.h"
+// Times matrix products as training calls them, warm and alone: dllm_products cpu|cuda:N. Each input line
+// `KIND ROWS IN OUT SECONDS [DTYPE [LAYOUT]]` (KIND forward, input or weight; DTYPE float32, unless given, or bfloat16;
+// LAYOUT of the weight in_out, unless given, or out_in) answers one JSON line {"seconds": [...]}: every call's time,
+// for that many seconds.
+#include "arena.h"
+#include "bench_device.h"
+#include "clock.h"
+#include "timed_backend.h"
 
-#include <chrono>
 #include <cstdio>
 #include <exception>
 #include <iostream>
+#include <map>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -19,65 +20,99 @@ using namespace dllm;
 
 namespace {
 
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-class Matrix {
-public:
-    Matrix(Backend& backend, int64_t rows, int64_t cols)
-        : backend_(backend), tensor_{backend.allocate(size_t(rows * cols) * sizeof(float)), rows, cols, cols} {
-        for (int64_t i = 0; i < rows * cols; i++)
-            tensor_.f32()[i] = float(random_bits(philox_key(1, i), Stream::window, 0, 0, 0)) * 0x1p-31f - 1;
-    }
-    ~Matrix() { backend_.release(tensor_.data); }
-    Matrix(const Matrix&) = delete;
-    Matrix& operator=(const Matrix&) = delete;
-
-    operator Tensor() const { return tensor_; }
-
-private:
-    Backend& backend_;
-    Tensor tensor_;
+struct Product {
+    std::string kind, dtype = "float32", layout = "in_out";
+    int64_t rows, in, out;
+    double seconds;
 };
 
-// x (rows, in), weight (in, out), dout (rows, out); the weight's gradient accumulates, as in training
-std::vector<double> time_product(Backend& backend, const std::string& kind, int64_t rows, int64_t in, int64_t out,
-                                 double seconds) {
-    const Matrix x(backend, rows, in), y(backend, rows, out), weight(backend, in, out);
+void accept(const char* what, const std::string& found, const std::vector<std::string>& known) {
+    std::string list;
+    for (const std::string& name : known) {
+        if (name == found) return;
+        list += (list.empty() ? "" : ", ") + name;
+    }
+    throw std::runtime_error(std::string(what) + " is " + found + "; accepted: " + list);
+}
+
+Product parse(const std::string& line) {
+    std::istringstream words(line);
+    Product p;
+    if (!(words >> p.kind >> p.rows >> p.in >> p.out >> p.seconds))
+        throw std::runtime_error("not KIND ROWS IN OUT SECONDS [DTYPE [LAYOUT]]: " + line);
+    words >> p.dtype >> p.layout;
+    accept("the kind", p.kind, {"forward", "input", "weight"});
+    accept("the dtype", p.dtype, {"float32", "bfloat16"});
+    accept("the layout", p.layout, {"in_out", "out_in"});
+    return p;
+}
+
+// A device's backend in one type. Its products are counted one by one.
+class Side {
+public:
+    Side(const std::string& device, const std::string& dtype)
+        : device_(device, dtype), backend_(device_.make(), counts_, 1) {}
+
+    std::string path() const { return device_.path(); }
+    int threads() const { return device_.threads(); }
+    std::vector<double> time(const Product& p);
+
+private:
+    // Filled, its padding too. Rows of logits begin where the backend wants them to.
+    Tensor matrix(Arena& arena, int64_t rows, int64_t cols, DType dtype, int64_t alignment = 1) {
+        const Tensor x = arena.take(rows, cols, dtype, alignment);
+        if (x) fill(backend_, x.reshape(1, rows * x.stride));
+        return x;
+    }
+
+    const std::shared_ptr<OpCounts> counts_ = std::make_shared<OpCounts>();
+    BenchDevice device_;
+    TimedBackend backend_;
+};
+
+// x (rows, in), weight (in, out) or (out, in), y (rows, out); the weight's gradient is float32 and accumulates, as in
+// training
+std::vector<double> Side::time(const Product& p) {
+    const bool in_first = p.layout == "in_out";
+    const WeightLayout layout = in_first ? WeightLayout::in_out : WeightLayout::out_in;
+    const DType dtype = backend_.compute_dtype();
+    Tensor x, y, weight;
+    const Arena arena = Arena::lay_out(backend_, [&](Arena& a) {
+        x = matrix(a, p.rows, p.in, dtype);
+        y = matrix(a, p.rows, p.out, dtype, backend_.row_alignment());
+        weight = matrix(a, in_first ? p.in : p.out, in_first ? p.out : p.in, p.kind == "weight" ? DType::f32 : dtype);
+    });
     const auto call = [&] {
-        if (kind == "forward") return backend.matmul_forward(y, x, weight, {}, {}, WeightLayout::in_out);
-        if (kind == "input") return backend.matmul_backward_input(x, y, weight, WeightLayout::in_out);
-        if (kind == "weight") return backend.matmul_backward_weight(weight, {}, x, y, WeightLayout::in_out);
-        throw std::runtime_error("kind is " + kind + "; accepted: forward, input, weight");
+        counts_->clear();
+        if (p.kind == "forward")
+            backend_.matmul_forward(y, x, weight, {}, {}, layout);
+        else if (p.kind == "input")
+            backend_.matmul_backward_input(x, y, weight, layout);
+        else
+            backend_.matmul_backward_weight(weight, {}, x, y, layout);
+        return counts_->begin()->second.seconds;
     };
     call();
     std::vector<double> times;
-    for (const double end = now() + seconds; now() < end || times.size() < 3;) {
-        const double begin = now();
-        call();
-        times.push_back(now() - begin);
-    }
+    for (const double end = now() + p.seconds; now() < end || times.size() < 3;) times.push_back(call());
     return times;
 }
 
 }  // namespace
 
-int main() {
+int main(int count, char** arguments) {
     try {
-        const auto backend = make_cpu_backend(), bfloat16 = make_cpu_backend(DType::bf16);
-        std::printf("{\"path\": \"%s\", \"threads\": %d}\n", backend->name(), thread_limit());
+        if (count != 2) throw std::runtime_error("usage: dllm_products cpu|cuda:N");
+        std::map<std::string, Side> sides;
+        const auto side = [&](const std::string& dtype) -> Side& {
+            return sides.try_emplace(dtype, arguments[1], dtype).first->second;
+        };
+        std::printf("{\"path\": \"%s\", \"threads\": %d}\n", side("float32").path().c_str(), side("float32").threads());
         std::fflush(stdout);
         for (std::string line; std::getline(std::cin, line);) {
-            std::istringstream words(line);
-            std::string kind, dtype;
-            int64_t rows, in, out;
-            double seconds;
-            if (!(words >> kind >> rows >> in >> out >> seconds))
-                throw std::runtime_error("not KIND ROWS IN OUT SECONDS [DTYPE]: " + line);
-            if (words >> dtype && dtype != "float32" && dtype != "bfloat16")
-                throw std::runtime_error("the dtype is " + dtype + "; accepted: float32, bfloat16");
+            const Product product = parse(line);
             const char* separator = "{\"seconds\": [";
-            for (const double time :
-                 time_product(dtype == "bfloat16" ? *bfloat16 : *backend, kind, rows, in, out, seconds)) {
+            for (const double time : side(product.dtype).time(product)) {
                 std::printf("%s%.6g", separator, time);
                 separator = ", ";
             }

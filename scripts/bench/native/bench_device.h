@@ -6,13 +6,19 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace dllm {
 
+// Each of some rounds.
 struct Limits {
-    double arithmetic;  // multiplications and additions per second; on a CPU of one thread
-    double copy;        // bytes per second, read and written
+    std::vector<double> arithmetic;  // multiplications and additions per second; on a CPU of one thread
+    std::vector<double> copy;        // bytes per second, read and written
 };
+
+// Random values whose magnitudes are between 0.5 and 1: a GPU multiplies zeros faster than numbers, since they take
+// less power. x is contiguous.
+void fill(Backend& backend, Tensor x);
 
 class BenchDevice {
 public:

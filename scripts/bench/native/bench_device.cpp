@@ -4,12 +4,11 @@
 #include "arena.h"
 #include "build_id.h"
 #include "ceilings.h"
+#include "clock.h"
 #include "cpu/kernels.h"
 #include "cpu/thread_pool.h"
 #include "cuda_loader.h"
 
-#include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <stdexcept>
@@ -18,28 +17,27 @@
 namespace dllm {
 namespace {
 
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-// Of one op, from many that are queued without a wait in between.
-double seconds_of(Backend& backend, Tensor out, const std::function<void()>& op) {
-    constexpr int OPS = 10;
+// How many times `amount` per second: of one op, from many that are queued without a wait in between.
+std::vector<double> rates_of(double amount, Backend& backend, Tensor out, const std::function<void()>& op) {
+    constexpr int OPS = 10, ROUNDS = 7;
     const auto wait = [&] {
         float value[2];
         backend.download(value, Tensor{out.data, 1, 1, 1, out.dtype});
     };
-    double best = 1e30;
-    for (int round = 0; round < 4; round++) {
+    std::vector<double> rates;
+    for (int round = 0; round <= ROUNDS; round++) {
         const double begin = now();
         for (int i = 0; i < OPS; i++) op();
         wait();
-        if (round > 0) best = std::min(best, (now() - begin) / OPS);
+        if (round > 0) rates.push_back(amount * OPS / (now() - begin));
     }
-    return best;
+    return rates;
 }
 
-// Values in (-1, 1): a GPU multiplies zeros faster than numbers, since they take less power.
+}  // namespace
+
 void fill(Backend& backend, Tensor x) {
-    std::vector<uint32_t> bits(size_t(x.count() * dtype_bytes(x.dtype) / 4));
+    std::vector<uint32_t> bits(size_t(x.count() * dtype_bytes(x.dtype) + 3) / 4);
     uint32_t state = 1;
     for (uint32_t& word : bits) {
         state = state * 1664525 + 1013904223;
@@ -48,8 +46,6 @@ void fill(Backend& backend, Tensor x) {
     }
     backend.upload(x, bits.data());
 }
-
-}  // namespace
 
 BenchDevice::BenchDevice(const std::string& device, const std::string& dtype)
     : dtype_(dtype == "bfloat16" ? DType::bf16 : DType::f32) {
@@ -74,18 +70,19 @@ int BenchDevice::threads() const { return is_cpu() ? thread_limit() : 1; }
 Limits BenchDevice::measure(int64_t rows) const {
     if (is_cpu()) return {measure_arithmetic(), measure_copy()};
     const auto backend = make();
-    const int64_t columns = 16 * rows;
+    const int64_t columns = 32 * rows;
     Tensor left, right, product, from, to;
     const Arena arena = Arena::lay_out(*backend, [&](Arena& a) {
         for (Tensor* matrix : {&left, &right, &product}) *matrix = a.take(rows, rows, dtype_);
         for (Tensor* block : {&from, &to}) *block = a.take(rows, columns, dtype_);
     });
     for (const Tensor& x : {left, right, from}) fill(*backend, x);
-    const double seconds = seconds_of(
-        *backend, product, [&] { backend->matmul_forward(product, left, right, {}, {}, WeightLayout::in_out); });
-    const double copying = seconds_of(*backend, to, [&] { backend->copy(to, from); });
-    const double n = double(rows);
-    return {2 * n * n * n / seconds, 2 * n * double(columns) * double(dtype_bytes(dtype_)) / copying};
+    const double n = double(rows), bytes = 2 * n * double(columns) * double(dtype_bytes(dtype_));
+    return {
+        rates_of(2 * n * n * n, *backend, product,
+                 [&] { backend->matmul_forward(product, left, right, {}, {}, WeightLayout::in_out); }),
+        rates_of(bytes, *backend, to, [&] { backend->copy(to, from); }),
+    };
 }
 
 }  // namespace dllm

@@ -3,16 +3,21 @@
 
 #include "backend.h"
 
+#include <functional>
+#include <initializer_list>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
 namespace dllm {
 
 struct OpCount {
-    double seconds = 0;
-    double operations = 0;  // multiplications and additions that the op's definition needs
-    double bytes = 0;       // of its operands, each read or written once
+    double seconds = 0;              // sums of each call's time; where a call is timed in rounds, of their medians
+    double lowest = 0, highest = 0;  // sums of each call's lowest and highest round
+    double operations = 0;           // multiplications and additions that the op's definition needs
+    double bytes = 0;                // of its operands, each read or written once
     int64_t calls = 0;
 };
 
@@ -22,8 +27,9 @@ using OpCounts = std::map<std::string, OpCount>;
 class TimedBackend : public Backend {
 public:
     // batch_rows: rows of the whole batch; an op on fewer rows works on those with a weight, whose number varies.
-    // Of a backend that runs behind, an op's time ends when the device has run it; what waiting costs on an idle device
-    // is taken off.
+    // Of a backend that runs behind, each op is queued many times over, recorded where the backend can, and so neither
+    // its start nor the wait for its end counts; it leaves what one call would. Operands smaller than the device's
+    // caches may then be found there.
     TimedBackend(std::unique_ptr<Backend> backend, std::shared_ptr<OpCounts> counts, int64_t batch_rows);
     ~TimedBackend() override;
     TimedBackend(const TimedBackend&) = delete;
@@ -90,9 +96,13 @@ public:
 
 private:
     std::string sized(const char* op, Tensor x, int64_t more = 0) const;
-    template <typename Op>
-    void count(const std::string& name, double operations, double bytes, Op op);
-    void wait();  // until the device has run everything
+    // changed: tensors of which the op reads what it overwrites; absent ones are passed over.
+    void count(const std::string& name, double operations, double bytes, const std::function<void()>& op,
+               std::initializer_list<Tensor> changed = {});
+    // Of one op among many that are queued: each of some rounds.
+    std::vector<double> queued_rounds(const std::function<void()>& op, std::span<const Tensor> changed);
+    double seconds_of(const std::function<void()>& work);  // until the device has run it
+    void wait();                                           // until the device has run everything
 
     std::unique_ptr<Backend> backend_;
     std::shared_ptr<OpCounts> counts_;

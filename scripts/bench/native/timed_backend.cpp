@@ -1,15 +1,13 @@
 // What each op costs at least: see timed_backend.h.
 #include "timed_backend.h"
 
+#include "arena.h"
+#include "clock.h"
+
 #include <algorithm>
-#include <chrono>
-#include <initializer_list>
-#include <vector>
 
 namespace dllm {
 namespace {
-
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 double size_of(std::initializer_list<Tensor> tensors) {
     double elements = 0;
@@ -56,13 +54,52 @@ std::string TimedBackend::sized(const char* op, Tensor x, int64_t more) const {
     return name;
 }
 
-template <typename Op>
-void TimedBackend::count(const std::string& name, double operations, double bytes, Op op) {
+double TimedBackend::seconds_of(const std::function<void()>& work) {
     const double begin = now();
-    op();
+    work();
     wait();
+    return std::max(0.0, now() - begin - idle_wait_);
+}
+
+std::vector<double> TimedBackend::queued_rounds(const std::function<void()>& op, std::span<const Tensor> changed) {
+    constexpr double LEAST_SECONDS = 2e-3;  // of a round, beside which its start and its end are small
+    constexpr int MOST_OPS = 50, ROUNDS = 5;
+    std::vector<Tensor> kept;
+    const Arena arena = Arena::lay_out(*backend_, [&](Arena& a) {
+        kept.clear();
+        for (const Tensor& x : changed) kept.push_back(x ? a.take(x.rows, x.cols, x.dtype) : Tensor{});
+    });
+    const auto copy_all = [&](std::span<const Tensor> out, std::span<const Tensor> from) {
+        for (size_t i = 0; i < out.size(); i++)
+            if (out[i]) backend_->copy(out[i], from[i]);
+    };
+    copy_all(kept, changed);
+    seconds_of(op);  // makes its plans
+    const int ops = std::clamp(int(LEAST_SECONDS / std::max(seconds_of(op), 1e-9)), 1, MOST_OPS);
+    const auto recording = backend_->make_recording();
+    const auto run = [&] {
+        recording->run([&] {
+            for (int i = 0; i < ops; i++) op();
+        });
+    };
+    for (int warmup = 0; warmup < 2; warmup++) seconds_of(run);  // op by op, then recorded
+    std::vector<double> rounds;
+    for (int round = 0; round < ROUNDS; round++) rounds.push_back(seconds_of(run) / ops);
+    copy_all(changed, kept);
+    op();
+    wait();  // for the memory of what was kept
+    return rounds;
+}
+
+void TimedBackend::count(const std::string& name, double operations, double bytes, const std::function<void()>& op,
+                         std::initializer_list<Tensor> changed) {
+    std::vector<double> rounds =
+        backend_->runs_behind() ? queued_rounds(op, changed) : std::vector<double>{seconds_of(op)};
+    std::sort(rounds.begin(), rounds.end());
     OpCount& entry = (*counts_)[name];
-    entry.seconds += std::max(0.0, now() - begin - idle_wait_);
+    entry.seconds += rounds[rounds.size() / 2];
+    entry.lowest += rounds.front();
+    entry.highest += rounds.back();
     entry.operations += operations;
     entry.bytes += bytes;
     entry.calls++;
@@ -87,7 +124,8 @@ void TimedBackend::embedding_backward(Tensor dtoken_table, Tensor dposition_tabl
                                       Tensor positions) {
     count(sized("embedding_backward", dout), size_of({dout}),
           bytes_of({dout}) + 2 * bytes_of({dtoken_table, dposition_table}),
-          [&] { backend_->embedding_backward(dtoken_table, dposition_table, dout, tokens, positions); });
+          [&] { backend_->embedding_backward(dtoken_table, dposition_table, dout, tokens, positions); },
+          {dtoken_table, dposition_table});
 }
 
 void TimedBackend::layer_norm_forward(Tensor out, Tensor mean, Tensor rstd, Tensor x, Tensor weight, Tensor bias,
@@ -99,7 +137,8 @@ void TimedBackend::layer_norm_forward(Tensor out, Tensor mean, Tensor rstd, Tens
 void TimedBackend::layer_norm_backward(Tensor dx, Tensor dweight, Tensor dbias, Tensor dout, Tensor x, Tensor weight,
                                        Tensor mean, Tensor rstd) {
     count(sized("layer_norm_backward", x), 16 * size_of({x}), bytes_of({dx, dx, dout, x}),
-          [&] { backend_->layer_norm_backward(dx, dweight, dbias, dout, x, weight, mean, rstd); });
+          [&] { backend_->layer_norm_backward(dx, dweight, dbias, dout, x, weight, mean, rstd); },
+          {dx, dweight, dbias});
 }
 
 void TimedBackend::rms_norm_forward(Tensor out, Tensor rstd, Tensor x, Tensor weight, float eps) {
@@ -109,14 +148,15 @@ void TimedBackend::rms_norm_forward(Tensor out, Tensor rstd, Tensor x, Tensor we
 
 void TimedBackend::rms_norm_backward(Tensor dx, Tensor dweight, Tensor dout, Tensor x, Tensor weight, Tensor rstd) {
     count(sized("rms_norm_backward", x), 10 * size_of({x}), bytes_of({dx, dx, dout, x}),
-          [&] { backend_->rms_norm_backward(dx, dweight, dout, x, weight, rstd); });
+          [&] { backend_->rms_norm_backward(dx, dweight, dout, x, weight, rstd); }, {dx, dweight});
 }
 
 void TimedBackend::matmul_forward(Tensor out, Tensor x, Tensor weight, Tensor bias, Tensor residual,
                                   WeightLayout layout) {
     count(sized("matmul_forward", x, out.cols), 2 * size_of({x}) * double(out.cols),
           bytes_of({out, x, weight, residual}),
-          [&] { backend_->matmul_forward(out, x, weight, bias, residual, layout); });
+          [&] { backend_->matmul_forward(out, x, weight, bias, residual, layout); },
+          {residual.data == out.data ? out : Tensor{}});
 }
 
 void TimedBackend::matmul_backward_input(Tensor dx, Tensor dout, Tensor weight, WeightLayout layout) {
@@ -127,7 +167,7 @@ void TimedBackend::matmul_backward_input(Tensor dx, Tensor dout, Tensor weight, 
 void TimedBackend::matmul_backward_weight(Tensor dweight, Tensor dbias, Tensor x, Tensor dout, WeightLayout layout) {
     count(sized("matmul_backward_weight", x, dout.cols), 2 * size_of({x}) * double(dout.cols),
           bytes_of({dweight, dweight, x, dout}),
-          [&] { backend_->matmul_backward_weight(dweight, dbias, x, dout, layout); });
+          [&] { backend_->matmul_backward_weight(dweight, dbias, x, dout, layout); }, {dweight, dbias});
 }
 
 void TimedBackend::activation_forward(Tensor out, Tensor x, Activation kind) {
@@ -161,7 +201,7 @@ void TimedBackend::query_key_forward(Tensor qkv, Tensor rstd, Tensor positions, 
     const double elements = double(qkv.rows * (shape.heads + shape.kv_heads) * shape.head_width);
     const double element_bytes = elements * double(dtype_bytes(qkv.dtype));
     count(sized("query_key_forward", qkv), 6 * elements, 2 * element_bytes,
-          [&] { backend_->query_key_forward(qkv, rstd, positions, rotary_table, shape); });
+          [&] { backend_->query_key_forward(qkv, rstd, positions, rotary_table, shape); }, {qkv});
 }
 
 void TimedBackend::query_key_backward(Tensor dqkv, Tensor qkv, Tensor rstd, Tensor positions, Tensor rotary_table,
@@ -169,7 +209,7 @@ void TimedBackend::query_key_backward(Tensor dqkv, Tensor qkv, Tensor rstd, Tens
     const double elements = double(qkv.rows * (shape.heads + shape.kv_heads) * shape.head_width);
     const double element_bytes = elements * double(dtype_bytes(qkv.dtype));
     count(sized("query_key_backward", qkv), 12 * elements, 3 * element_bytes,
-          [&] { backend_->query_key_backward(dqkv, qkv, rstd, positions, rotary_table, shape); });
+          [&] { backend_->query_key_backward(dqkv, qkv, rstd, positions, rotary_table, shape); }, {dqkv});
 }
 
 // Two products forward, five backward, over all entries: the masks of this benchmark are open.
@@ -189,7 +229,8 @@ void TimedBackend::attention_backward(Tensor dq, Tensor dk, Tensor dv, Tensor do
 
 void TimedBackend::dropout(Tensor out, Tensor x, Tensor residual, const DropoutDraw& draw) {
     count(sized("dropout", x), 12 * size_of({x}), bytes_of({out, x, residual}),
-          [&] { backend_->dropout(out, x, residual, draw); });
+          [&] { backend_->dropout(out, x, residual, draw); },
+          {out.data == x.data || out.data == residual.data ? out : Tensor{}});
 }
 
 void TimedBackend::gather_rows(Tensor out, Tensor x, Tensor rows) {
@@ -197,12 +238,12 @@ void TimedBackend::gather_rows(Tensor out, Tensor x, Tensor rows) {
 }
 
 void TimedBackend::scatter_rows(Tensor dx, Tensor dout, Tensor rows) {
-    count("scatter_rows", size_of({dout}), 3 * bytes_of({dout}), [&] { backend_->scatter_rows(dx, dout, rows); });
+    count("scatter_rows", size_of({dout}), 3 * bytes_of({dout}), [&] { backend_->scatter_rows(dx, dout, rows); }, {dx});
 }
 
 void TimedBackend::cross_entropy(Tensor loss, Tensor logits, Tensor targets, Tensor weights) {
     count("cross_entropy", 14 * size_of({logits}), 2 * bytes_of({logits}),
-          [&] { backend_->cross_entropy(loss, logits, targets, weights); });
+          [&] { backend_->cross_entropy(loss, logits, targets, weights); }, {loss, logits});
 }
 
 void TimedBackend::global_norm(Tensor out, Tensor x) {
@@ -212,7 +253,8 @@ void TimedBackend::global_norm(Tensor out, Tensor x) {
 void TimedBackend::adamw(Tensor weights, Tensor first_moment, Tensor second_moment, Tensor gradients, Tensor stats,
                          Tensor schedule, const AdamWConstants& constants) {
     count(sized("adamw", weights), 14 * size_of({weights}), 7 * bytes_of({weights}),
-          [&] { backend_->adamw(weights, first_moment, second_moment, gradients, stats, schedule, constants); });
+          [&] { backend_->adamw(weights, first_moment, second_moment, gradients, stats, schedule, constants); },
+          {weights, first_moment, second_moment});
 }
 
 void TimedBackend::adamw_rounding(Tensor rounded, Tensor weights, Tensor first_moment, Tensor second_moment,
@@ -221,12 +263,13 @@ void TimedBackend::adamw_rounding(Tensor rounded, Tensor weights, Tensor first_m
           [&] {
               backend_->adamw_rounding(rounded, weights, first_moment, second_moment, gradients, stats, schedule,
                                        constants);
-          });
+          },
+          {weights, first_moment, second_moment});
 }
 
 void TimedBackend::moving_average(Tensor out, Tensor x, Tensor stats, Tensor schedule) {
     count(sized("moving_average", x), 3 * size_of({x}), 3 * bytes_of({x}),
-          [&] { backend_->moving_average(out, x, stats, schedule); });
+          [&] { backend_->moving_average(out, x, stats, schedule); }, {out});
 }
 
 void TimedBackend::masked_rows(Tensor rows, Tensor first, Tensor tokens, Tensor plan, int32_t mask_token) {
@@ -243,7 +286,8 @@ void TimedBackend::predict_tokens(const Predictions& out, Tensor logits, Tensor 
 void TimedBackend::commit_tokens(const Canvases& canvases, Tensor left, const Predictions& predictions, Tensor first,
                                  Tensor plan, const CommitRule& rule) {
     count("commit_tokens", 10 * size_of({predictions.score}), 4 * bytes_of({predictions.score}),
-          [&] { backend_->commit_tokens(canvases, left, predictions, first, plan, rule); });
+          [&] { backend_->commit_tokens(canvases, left, predictions, first, plan, rule); },
+          {canvases.tokens, canvases.steps, canvases.confidences});
 }
 
 }  // namespace dllm

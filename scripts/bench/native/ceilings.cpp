@@ -1,16 +1,14 @@
 // The machine's limits: see ceilings.h. Compiled for the processor it runs on.
 #include "ceilings.h"
 
-#include <algorithm>
-#include <chrono>
+#include "clock.h"
+
 #include <cstdint>
 #include <cstring>
 #include <vector>
 
 namespace dllm {
 namespace {
-
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 #if defined(__AVX512F__)
 constexpr int WIDTH = 16;
@@ -21,6 +19,7 @@ constexpr int WIDTH = 4;
 #endif
 using Float [[gnu::vector_size(4 * WIDTH)]] = float;
 
+constexpr int ROUNDS = 7;
 constexpr int CHAINS = 12;  // enough independent sums to hide the latency of a fused multiply-add
 
 double arithmetic_run(int64_t rounds) {
@@ -42,23 +41,23 @@ double arithmetic_run(int64_t rounds) {
 
 }  // namespace
 
-double measure_arithmetic() {
-    double best = 0;
-    for (int round = 0; round < 7; round++) best = std::max(best, arithmetic_run(4'000'000));
-    return best;
+std::vector<double> measure_arithmetic() {
+    std::vector<double> rates(ROUNDS);
+    for (double& rate : rates) rate = arithmetic_run(4'000'000);
+    return rates;
 }
 
-double measure_copy() {
+std::vector<double> measure_copy() {
     constexpr size_t BYTES = size_t(256) << 20;
     std::vector<char> from(BYTES, 1), to(BYTES, 2);
-    double best = 0;
-    for (int round = 0; round < 7; round++) {
+    std::vector<double> rates;
+    for (int round = 0; round < ROUNDS; round++) {
         from[size_t(round)]++;
         const double begin = now();
         std::memcpy(to.data(), from.data(), BYTES);
-        best = std::max(best, 2.0 * double(BYTES) / (now() - begin));
+        rates.push_back(2.0 * double(BYTES) / (now() - begin));
     }
-    return best;
+    return rates;
 }
 
 }  // namespace dllm
