@@ -1,7 +1,7 @@
 // npm run bench -- NAME [options]: benchmarks, each a program of its own that times us against a peer in one run.
 const benchmarks = {
 	torch:
-		'training steps against PyTorch (options: --sizes all|NAME,…, --modes all|NAME,…, --threads N, --rounds N, --peer-instructions avx2, --check, --json, --out FILE)',
+		'training steps against PyTorch (options: --sizes all|NAME,…, --modes all|NAME,…, --threads N, --rounds N, --peer-instructions avx2, --device cpu|cuda, --dtype float32|bfloat16, --sdpa flash,cudnn, --check, --json, --out FILE)',
 	scaling:
 		'a training step on several threads (options: --sizes all|NAME,…, --threads N,N,…, --rounds N, --json, --out FILE)',
 	tfjs: 'training and sampling against tfjs (options: --install, --sizes all|NAME,…, --rounds N, --check, --json, --out FILE)',

@@ -12,8 +12,8 @@ const models = {
 	tiny: {layers: 1, heads: 2, width: 32, vocabulary: 34, length: 16},
 };
 
-/** Steps of a canvas: a few where each takes a second. */
-const steps = {cpu: 8, cuda: 128};
+/** Steps of a canvas: on the CPU, where each takes a second, a few. */
+const countSteps = (device, length) => (device === 'cpu' ? 8 : length / 2);
 
 function measure({program, env}, {model, device, dtype, temperature, rounds}) {
 	const {layers, heads, width, vocabulary, length} = model;
@@ -53,7 +53,8 @@ export async function run(args) {
 	const {device, dtype, threads} = values;
 	chooseOne('dtype', dtype, ['float32', 'bfloat16']);
 	chooseOne('model', values.model, Object.keys(models));
-	const model = {...models[values.model], steps: steps[device === 'cpu' ? 'cpu' : 'cuda']};
+	const size = models[values.model];
+	const model = {...size, steps: countSteps(device, size.length)};
 	const built = buildFor(device, 'dllm_sampling', threads);
 	const rounds = count('rounds', values.rounds);
 	const runs = [0, 1].map(temperature => measure(built, {model, device, dtype, temperature, rounds}));

@@ -1,8 +1,10 @@
 // dllm-native against PyTorch: training steps of the same model from the same weights on the same batches. The losses must agree
 // before anything is timed; the headline is the ratio to PyTorch's fastest mode.
 import {writeFileSync} from 'node:fs';
+import os from 'node:os';
 import {choose, chooseOne, count, parseOptions, UsageError} from './against/options.mjs';
 import {describeRun, loadAverage, startProgress} from './against/report.mjs';
+import {describeGpu} from './cuda.mjs';
 import {compareSize, deviceOptions} from './torch/compare.mjs';
 import {headline} from './torch/headline.mjs';
 import {attentionKernels, chooseModes, listModes} from './torch/modes.mjs';
@@ -19,7 +21,7 @@ const options = {
 	device: {type: 'string', default: 'cpu'},
 	dtype: {type: 'string', default: 'float32'},
 	sdpa: {type: 'string'},
-	threads: {type: 'string', default: '1'},
+	threads: {type: 'string'},
 	agreement: {type: 'string', default: '50'},
 	rounds: {type: 'string', default: '5'},
 	steps: {type: 'string', default: '20'},
@@ -45,19 +47,21 @@ function parse(args) {
 	const {architecture, device, dtype, sdpa, batch} = values;
 	chooseOne('device', device, ['cpu', 'cuda']);
 	chooseOne('dtype', dtype, ['float32', 'bfloat16']);
-	chooseOne('sdpa', sdpa, attentionKernels);
+	const attention = sdpa === undefined ? [] : choose('sdpa', sdpa, attentionKernels);
 	chooseOne('architecture', architecture, Object.keys(architectures));
 	const instructions = chooseOne('peer-instructions', values['peer-instructions'], Object.keys(instructionSets));
 	if (sdpa && device === 'cpu') throw new UsageError('--sdpa needs --device cuda: the CPU has one kernel');
 	if (instructions && device === 'cuda') throw new UsageError('--peer-instructions needs --device cpu');
-	const numbers = ['threads', 'agreement', 'rounds', 'steps', 'seconds'].map(name => [name, count(name, values[name])]);
+	const numbers = ['agreement', 'rounds', 'steps', 'seconds'].map(name => [name, count(name, values[name])]);
 	return {
 		...values,
 		...Object.fromEntries(numbers),
+		// with a GPU no ratio depends on the host's threads
+		threads: count('threads', values.threads ?? String(device === 'cpu' ? 1 : os.availableParallelism())),
 		instructions,
 		sizes: choose('sizes', values.sizes, Object.keys(knownSizes)),
 		batch: batch === undefined ? undefined : count('batch', batch),
-		modes: chooseModes(values.modes, listModes({device, attention: sdpa, instructions})),
+		modes: chooseModes(values.modes, listModes({device, attention, instructions})),
 		parts: chooseParts(values),
 	};
 }
@@ -79,9 +83,12 @@ export async function run(args) {
 	const {threads, device, dtype, instructions, parts} = chosen;
 	process.env.DLLM_THREADS = String(threads); // read when the addon loads
 	await checkDevice(deviceOptions(chosen));
-	const environment = peerEnvironment({threads, instructions});
+	const environment = peerEnvironment({device, threads, instructions});
 	const torch = readFacts(device, environment);
-	const head = await describeRun('torch', ['npm run bench -- torch', ...args].join(' '));
+	const head = {
+		...(await describeRun('torch', ['npm run bench -- torch', ...args].join(' '))),
+		...(await describeGpu(device)),
+	};
 	const load = [loadAverage()];
 	const note = startProgress();
 	const sizes = [];

@@ -1,14 +1,14 @@
 // Rounds of both sides in turn: ours, a peer, ours, the next peer. Ratios are taken within a pair, so that a machine that is busy for
 // a while slows both of its halves.
 import {PeerFailure} from '../peer.mjs';
-import {median, summarize} from '../statistics.mjs';
+import {median, spread, summarize} from '../statistics.mjs';
 
 /**
  * @param visits {ours(): milliseconds[], peers: [{name, visit(): milliseconds[]}]}
- * @returns ours, and by name each peer's summary, or the message that it ended with
+ * @returns ours, and by name each peer's summary with every round's median, or the message that it ended with
  */
 export async function timeInTurn({ours, peers}, rounds, report) {
-	const all = {ours: [], peers: new Map(peers.map(({name}) => [name, {pairs: [], count: 0, failure: undefined}]))};
+	const all = {ours: [], peers: new Map(peers.map(({name}) => [name, {pairs: [], failure: undefined}]))};
 	for (let round = 1; round <= rounds; round++) {
 		for (const {name, visit} of peers) {
 			const result = all.peers.get(name);
@@ -19,7 +19,6 @@ export async function timeInTurn({ours, peers}, rounds, report) {
 				const theirs = await visit();
 				all.ours.push(own);
 				result.pairs.push({own, theirs});
-				result.count += theirs.length;
 			} catch (error) {
 				if (!(error instanceof PeerFailure)) throw error;
 				result.failure = error.message;
@@ -29,16 +28,21 @@ export async function timeInTurn({ours, peers}, rounds, report) {
 
 	if (all.ours.length === 0) all.ours.push(await ours());
 	return {
-		ours: {...summarize(all.ours), count: all.ours.reduce((sum, {length}) => sum + length, 0)},
+		ours: describeRounds(all.ours),
 		peers: new Map([...all.peers].map(([name, result]) => [name, summarizePairs(result)])),
 	};
 }
 
-function summarizePairs({pairs, count, failure}) {
+function describeRounds(rounds) {
+	const count = rounds.reduce((sum, {length}) => sum + length, 0);
+	return {...summarize(rounds), count, rounds: rounds.map(median)};
+}
+
+function summarizePairs({pairs, failure}) {
 	if (failure !== undefined) return {failure};
 	const ratios = pairs.map(({own, theirs}) => median(theirs) / median(own));
 	return {
-		milliseconds: {...summarize(pairs.map(({theirs}) => theirs)), count},
-		ratio: {median: median(ratios), lowest: Math.min(...ratios), highest: Math.max(...ratios)},
+		milliseconds: describeRounds(pairs.map(({theirs}) => theirs)),
+		ratio: {...spread(ratios), rounds: ratios},
 	};
 }

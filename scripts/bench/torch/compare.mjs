@@ -60,8 +60,8 @@ async function compareTraining(ours, work, folder, options, note) {
 			row.peer = new TorchPeer(row.mode, {folder, device, recipe: work.recipe, environment});
 			await row.peer.start();
 			const answer = await row.peer.ask('train', {...request, untimed: 0});
-			const isExact = dtype === 'float32' && row.mode.dtype === 'float32';
-			row.agreement = compareLosses(losses, answer.losses, {name: row.mode.name, isExact});
+			const coarser = dtype === 'bfloat16' ? dtype : row.mode.dtype;
+			row.agreement = compareLosses(losses, answer.losses, {name: row.mode.name, dtype: coarser});
 			if (device === 'cuda') row.attentionKernels = (await row.peer.ask('attention')).kernels;
 		}
 

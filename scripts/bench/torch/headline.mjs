@@ -9,10 +9,13 @@ function fastest(modes) {
 /** `fastest` is the headline: among the modes that compute in our dtype. Groups of which none was timed are left out. */
 export function headline(modes, dtype) {
 	const same = modes.filter(mode => mode.dtype === dtype);
+	const compiled = same.filter(({execution}) => execution !== 'eager');
 	const groups = {
 		fastest: same,
 		eager: same.filter(({execution}) => execution === 'eager'),
-		compiled: same.filter(({execution}) => execution !== 'eager'),
+		compiled,
+		compiledAll: compiled.filter(({head}) => head === 'all'),
+		compiledMasked: compiled.filter(({head}) => head === 'masked'),
 		bfloat16: dtype === 'float32' ? modes.filter(mode => mode.dtype === 'bfloat16') : [],
 	};
 	return Object.fromEntries(

@@ -4,7 +4,7 @@ import {UsageError} from '../against/options.mjs';
 const executions = {cpu: ['eager', 'compiled'], cuda: ['eager', 'compiled', 'cudagraphs']};
 const heads = ['all', 'masked'];
 
-/** What can be asked for; bfloat16 alone, since these kernels take no float32. */
+/** What can be asked for; for bfloat16 alone, since these kernels take no float32. */
 export const attentionKernels = ['flash', 'cudnn'];
 
 /**
@@ -13,15 +13,18 @@ export const attentionKernels = ['flash', 'cudnn'];
  * `execution`: eager, torch.compile, or torch.compile with CUDA graphs. `head`: logits at all positions, or at masked ones alone.
  * `dtype`: bfloat16 is torch.autocast. `attention`: PyTorch's own choice when undefined.
  *
+ * @param attention Kernels, each of which makes a mode of its own; PyTorch's own choice when empty.
  * @param instructions What the CPU is kept to, if anything: none of those sets has bfloat16, whose emulation is no mode to compare.
  */
 export function listModes({device, attention, instructions}) {
 	return executions[device].flatMap(execution =>
 		heads.flatMap(head =>
-			(instructions ? ['float32'] : ['float32', 'bfloat16']).map(dtype => {
-				const kernel = dtype === 'bfloat16' ? attention : undefined;
-				const parts = [execution, head, dtype, ...(kernel ? [kernel] : [])];
-				return {name: parts.join('-'), execution, head, dtype, attention: kernel};
+			(instructions ? ['float32'] : ['float32', 'bfloat16']).flatMap(dtype => {
+				const kernels = dtype === 'bfloat16' && attention.length > 0 ? attention : [undefined];
+				return kernels.map(kernel => {
+					const name = [execution, head, dtype, kernel].filter(Boolean).join('-');
+					return {name, execution, head, dtype, attention: kernel};
+				});
 			}),
 		),
 	);

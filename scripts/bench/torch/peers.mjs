@@ -22,14 +22,17 @@ export const instructionSets = {
 	},
 };
 
-/** Threads that wait without using a core: one that spins would take it from the other side. Nothing is written beside the programs. */
-export function peerEnvironment({threads, instructions}) {
+/**
+ * Threads that wait without using a core: one that spins would take it from the other side. Nothing is written beside the programs.
+ * A GPU's kernels are compiled by as many processes as PyTorch wants: none of it is timed.
+ */
+export function peerEnvironment({device, threads, instructions}) {
 	return {
 		OMP_NUM_THREADS: String(threads),
 		MKL_NUM_THREADS: String(threads),
 		OMP_WAIT_POLICY: 'PASSIVE',
 		KMP_BLOCKTIME: '0',
-		TORCHINDUCTOR_COMPILE_THREADS: '1',
+		...(device === 'cpu' && {TORCHINDUCTOR_COMPILE_THREADS: '1'}),
 		PYTHONDONTWRITEBYTECODE: '1',
 		...instructionSets[instructions],
 	};

@@ -11,6 +11,7 @@ const characters = 66; // 65 and the mask
 export const sizes = {
 	small: {layers: 4, heads: 4, width: 128, context: 64, batch: 16, vocabSize: characters},
 	nano: {layers: 4, heads: 4, width: 128, context: 64, batch: 32, vocabSize: characters, architecture: 'nano'},
+	tiny: {layers: 1, heads: 2, width: 32, context: 16, batch: 2, vocabSize: characters, slow: true},
 	baby: {layers: 6, heads: 6, width: 384, context: 256, batch: 12, vocabSize: characters},
 	'baby-batch64': {layers: 6, heads: 6, width: 384, context: 256, batch: 64, vocabSize: characters, slow: true},
 	gpt2: {

@@ -75,9 +75,15 @@ function timeLines({milliseconds: ours, modes, headline, batch, context}, dtype)
 	];
 }
 
+const groups = {
+	bfloat16: 'bfloat16 autocast',
+	compiledAll: 'compiled with logits at all positions',
+	compiledMasked: 'compiled with logits at masked positions',
+};
+
 function quote(group, dtype) {
 	if (group === 'fastest') return `dllm-native against PyTorch's fastest ${dtype} mode`;
-	return `  against ${group}${group === 'bfloat16' ? ' autocast' : ''}`;
+	return `  against ${groups[group] ?? group}`;
 }
 
 function agreementLines(modes) {
