@@ -36,12 +36,13 @@ std::vector<double> rates_of(double amount, Backend& backend, Tensor out, const 
 
 }  // namespace
 
-void fill(Backend& backend, Tensor x) {
+void fill(Backend& backend, Tensor x, int exponent) {
     std::vector<uint32_t> bits(size_t(x.count() * dtype_bytes(x.dtype) + 3) / 4);
+    const uint32_t half = uint32_t(126 + exponent) << 23;  // 2^(exponent - 1) as a float
     uint32_t state = 1;
     for (uint32_t& word : bits) {
         state = state * 1664525 + 1013904223;
-        const uint32_t high = (state & 0x807fffff) | 0x3f000000;  // 0.5 to 1 with a sign
+        const uint32_t high = (state & 0x807fffff) | half;
         word = x.dtype == DType::bf16 ? high >> 16 | (high & 0xffff0000) : high;
     }
     backend.upload(x, bits.data());

@@ -16,9 +16,9 @@ struct Limits {
     std::vector<double> copy;        // bytes per second, read and written
 };
 
-// Random values whose magnitudes are between 0.5 and 1: a GPU multiplies zeros faster than numbers, since they take
-// less power. x is contiguous.
-void fill(Backend& backend, Tensor x);
+// Random values whose magnitudes are between 0.5 and 1, times 2^exponent: a GPU multiplies zeros faster than numbers,
+// since they take less power. x is contiguous.
+void fill(Backend& backend, Tensor x, int exponent = 0);
 
 class BenchDevice {
 public:
