@@ -13,7 +13,8 @@ const benchmarks = {
 		'the share of a sampling step beside its forward pass, on a GPU a step (options: --model gpt2|tiny, --device cpu|cuda:N, --dtype float32|bfloat16, --rounds N, --threads N, --json, --out FILE)',
 	decode:
 		"a pass over a block with cached keys and values, LLaDA-8B's shape, against the time that its weights take to be read (options: --model llada-8b|tiny, --device cpu|cuda:N, --dtype float32|bfloat16, --commits N, --rounds N, --threads N, --json, --out FILE)",
-	startup: 'seconds until --help and until the first training step (options: --rounds N, --json, --out FILE)',
+	startup:
+		'seconds until --help and until the first training step (options: --device cpu|cuda:N, --dtype float32|bfloat16, --size NAME, --rounds N, --json, --out FILE)',
 	all: 'every benchmark that is kept in docs/benchmarks, and the pages from them (options: --only NAME,…)',
 	report: 'docs/benchmarks/README.md and the numbers of README.md, from the reports that are there',
 };

@@ -41,7 +41,7 @@ export async function compareSize(work, options, report) {
 
 		if (parts.includes('memory')) {
 			note('memory');
-			result.memory = measureMemory(work, folder, options);
+			result.memory = await measureMemory(work, folder, options);
 		}
 
 		return result;

@@ -15,14 +15,6 @@ from training import Training
 AHEAD = 4  # steps that the host may be ahead of the device
 
 
-def use_attention(kernel):
-    """Leaves scaled_dot_product_attention one kernel to choose from; it fails where that one cannot be used."""
-    torch.backends.cuda.enable_flash_sdp(kernel == 'flash')
-    torch.backends.cuda.enable_cudnn_sdp(kernel == 'cudnn')
-    torch.backends.cuda.enable_mem_efficient_sdp(False)
-    torch.backends.cuda.enable_math_sdp(False)
-
-
 def train_on_host(training, steps, least, seconds, **_):
     """Repeats steps up to `steps` times, at least `least` times, and not again once the seconds are over."""
     losses, milliseconds = [], []
@@ -84,10 +76,7 @@ def describe(settings):
 def main():
     settings = json.loads(sys.argv[1])
     torch.set_float32_matmul_precision('highest')  # no TF32: float32 means float32 on both sides
-    if settings.get('attention'):
-        use_attention(settings['attention'])
-    names = ('folder', 'device', 'recipe', 'execution', 'head', 'dtype')
-    training = Training(**{name: settings[name] for name in names})
+    training = Training(**settings)
     train = train_on_device if settings['device'] == 'cuda' else train_on_host
     commands = {
         'train': lambda **options: train(training, **options),

@@ -38,9 +38,20 @@ export function peerEnvironment({device, threads, instructions}) {
 	};
 }
 
+/** What training.py's `Training` takes, as JSON. */
+export function trainingSettings({execution, head, dtype, attention}, {folder, device, recipe}) {
+	return JSON.stringify({execution, head, dtype, attention, folder, device, recipe});
+}
+
+/** The command that runs a program of this folder. */
+export function programCommand(name, args) {
+	return [python, program(name), ...args];
+}
+
 /** Runs a program of this folder to its end. */
 export function runProgram(name, args, environment) {
-	return spawnSync(python, [program(name), ...args], {
+	const [command, ...rest] = programCommand(name, args);
+	return spawnSync(command, rest, {
 		encoding: 'utf8',
 		env: {...process.env, ...environment},
 		stdio: ['ignore', 'pipe', 'pipe'],
@@ -70,7 +81,7 @@ export class TorchPeer {
 
 	constructor(mode, {folder, device, recipe, environment}) {
 		this.mode = mode;
-		const settings = JSON.stringify({...mode, folder, device, recipe});
+		const settings = trainingSettings(mode, {folder, device, recipe});
 		this.#peer = new Peer(python, [program('peer'), settings], environment);
 	}
 

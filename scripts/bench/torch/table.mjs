@@ -126,7 +126,7 @@ function memoryLines({failure, ours, torch}) {
 			[mebibytes(ours.baseline), 10],
 		]),
 		...torch.map(({name, growth, baseline, ratio}) =>
-			line(`  ${name}-float32`, [
+			line(`  ${name}`, [
 				[mebibytes(growth), 9],
 				[mebibytes(baseline), 10],
 				[`${ratio.toFixed(2)} ×`, 8],

@@ -56,10 +56,21 @@ def pad_rows(batches, multiple):
     return padded
 
 
-class Training:
-    """`execution` eager, compiled or cudagraphs; `head` all or masked; `dtype` float32 or bfloat16 (autocast)."""
+def use_attention(kernel):
+    """Leaves scaled_dot_product_attention one kernel to choose from; it fails where that one cannot be used."""
+    torch.backends.cuda.enable_flash_sdp(kernel == 'flash')
+    torch.backends.cuda.enable_cudnn_sdp(kernel == 'cudnn')
+    torch.backends.cuda.enable_mem_efficient_sdp(False)
+    torch.backends.cuda.enable_math_sdp(False)
 
-    def __init__(self, folder, device, recipe, execution, head, dtype):
+
+class Training:
+    """`execution` eager, compiled or cudagraphs; `head` all or masked; `dtype` float32 or bfloat16 (autocast);
+    `attention` flash, cudnn, or None: PyTorch's own choice."""
+
+    def __init__(self, folder, device, recipe, execution, head, dtype, attention=None):
+        if attention is not None:
+            use_attention(attention)
         self.device, self.recipe, self.execution, self.dtype = device, recipe, execution, dtype
         self.model = load_model(folder).to(device)
         self.batches = read_batches(folder, device)
