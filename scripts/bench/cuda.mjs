@@ -26,5 +26,6 @@ export async function describeGpu(device) {
 	const {listDevices} = await import('../../dist/lib/index.js');
 	const gpu = (await listDevices()).find(({device: name}) => name === 'cuda:0');
 	if (!gpu?.usable) throw new Error(`cuda:0 is not usable: ${gpu?.reason ?? 'it is not listed'}`);
-	return {gpu, nvidiaSmi: queryDriver()};
+	const {module: _, ...details} = gpu.details; // a path of this machine
+	return {gpu: {...gpu, details}, nvidiaSmi: queryDriver()};
 }

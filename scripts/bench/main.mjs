@@ -15,6 +15,7 @@ const benchmarks = {
 		"a pass over a block with cached keys and values, LLaDA-8B's shape, against the time that its weights take to be read (options: --model llada-8b|tiny, --device cpu|cuda:N, --dtype float32|bfloat16, --commits N, --rounds N, --threads N, --json, --out FILE)",
 	startup:
 		'seconds until --help and until the first training step (options: --device cpu|cuda:N, --dtype float32|bfloat16, --size NAME, --rounds N, --json, --out FILE)',
+	gpu: 'on a machine with a GPU: builds, then runs what is measured there, most important first, each with a time limit (options: --out FOLDER, --only NAME,…, --minutes N, --dry-run)',
 	all: 'every benchmark that is kept in docs/benchmarks, and the pages from them (options: --only NAME,…)',
 	report: 'docs/benchmarks/README.md and the numbers of README.md, from the reports that are there',
 };

@@ -26,10 +26,14 @@ export async function measurePeak(name, [command, ...args], environment) {
 	let peak = baseline;
 	let readings = 0;
 	let result;
-	while (result === undefined) {
-		peak = Math.max(peak, await readUsed());
-		readings++;
-		result = await Promise.race([ended, sleep(20)]);
+	try {
+		while (result === undefined) {
+			peak = Math.max(peak, await readUsed());
+			readings++;
+			result = await Promise.race([ended, sleep(20)]);
+		}
+	} finally {
+		child.kill(); // where its memory cannot be read
 	}
 
 	if (result.end !== 0) throw new Error(`measuring the memory of ${name} ended with ${result.end}`);
