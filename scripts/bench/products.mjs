@@ -17,6 +17,9 @@ const sizes = {
 	gpt2: {rows: 65_536, width: 768, vocabularies: [50_304, 50_258]},
 	tiny: {rows: 32, width: 32, vocabularies: [64, 34]},
 };
+/** In KiB: room for the parts of a product that is split along K. */
+const cublasEnvironment = {CUBLASLT_WORKSPACE_SIZE: '32768'};
+
 const defaultSizes = {cpu: 'small,baby', cuda: 'gpt2'};
 
 /** Libraries beside ours, as products/peer.py names them. */
@@ -146,7 +149,7 @@ export async function run(args) {
 		threads: Number(values.threads),
 		rounds: Number(values.rounds),
 		environments: Object.fromEntries(
-			chosen.map(name => [name, name === 'numpy' ? {OPENBLAS_CORETYPE: values.core} : {}]),
+			chosen.map(name => [name, name === 'numpy' ? {OPENBLAS_CORETYPE: values.core} : cublasEnvironment]),
 		),
 	};
 	const shapes = [];

@@ -97,17 +97,18 @@ export async function run(args) {
 	console.log(values.json ? JSON.stringify(report) : table(report));
 }
 
-const labels = {
+const labelsOf = gpu => ({
 	help: '--help',
 	imported: 'library imported',
 	model: 'model created',
-	firstStep: 'first training step',
+	firstStep: `first training step${gpu ? '' : ', preset nano'}`,
 	secondStep: 'second training step',
 	thirdStep: 'third training step',
-};
+});
 
 /** The report as lines. */
 export function table({command, date, processor, node, gpu, rounds, milliseconds}) {
+	const labels = labelsOf(gpu);
 	const row = (name, {median: middle, lowest, highest}) =>
 		`${name.padEnd(34)}${middle.toFixed(0).padStart(6)} ms   ${lowest.toFixed(0)} – ${highest.toFixed(0)}`;
 	return [
