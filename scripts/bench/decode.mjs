@@ -73,6 +73,7 @@ export function table({
 	command,
 	date,
 	path,
+	dtype,
 	model,
 	commits,
 	limits,
@@ -87,7 +88,7 @@ export function table({
 		`${milliseconds(middle)} (${milliseconds(lowest)}–${milliseconds(highest)}) ms`;
 	return [
 		`${command}   ${date}`,
-		`${path}; ${model.name}, ${model.block} tokens behind ${model.cached} cached ones`,
+		`${path}, ${dtype}; ${model.name}, ${model.block} tokens behind ${model.cached} cached ones`,
 		`limits: ${(limits.arithmetic / 1e12).toFixed(1)} TFLOP/s, ${(limits.copy / 1e12).toFixed(3)} TB/s copied; floor ${milliseconds(floor)} ms`,
 		`a pass ${range(pass)}, alone ${range(waitedPass)}: ${(fraction * 100).toFixed(1)} % of the floor's rate`,
 		`${commits} tokens a pass: ${tokensPerSecond.toFixed(0)} tokens/s`,

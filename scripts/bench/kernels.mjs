@@ -55,6 +55,9 @@ function analyse({arithmetic, copy, threads, ops, stepSeconds: steps, ...facts})
 	};
 }
 
+const rounds = ({arithmetic, copy}) =>
+	`in rounds: ${arithmetic.map(rate => (rate / 1e9).toFixed(0)).join(', ')} GFLOP/s; ${copy.map(rate => (rate / 1e9).toFixed(1)).join(', ')} GB/s`;
+
 /** The report as lines. */
 export function table(report) {
 	const {
@@ -63,9 +66,11 @@ export function table(report) {
 		processor,
 		shape,
 		device,
+		dtype,
 		path: instructionSet,
 		threads,
 		limits,
+		limitRounds,
 		stepSeconds,
 		floor,
 		fraction,
@@ -82,13 +87,15 @@ export function table(report) {
 			share.toFixed(2).padStart(9),
 		].join(''),
 	);
-	const arithmetic = device?.startsWith('cuda:') ? 'in a large product' : 'in registers';
+	const onGpu = device?.startsWith('cuda:');
+	const arithmetic = onGpu ? 'in a large product' : 'in registers';
 	return [
 		`${command}   ${date}`,
 		processor,
 		'',
-		`${shape}: ${(stepSeconds * 1e3).toFixed(2)} ms per step on ${threads} thread(s), ${instructionSet}; floor ${(floor * 1e3).toFixed(2)} ms, reached ${(fraction * 100).toFixed(0)} %`,
+		`${shape}: ${(stepSeconds * 1e3).toFixed(2)} ms per step on ${threads} thread(s), ${instructionSet}${onGpu ? `, ${dtype}` : ''}; floor ${(floor * 1e3).toFixed(2)} ms, reached ${(fraction * 100).toFixed(0)} %`,
 		`limits: ${(limits.arithmetic / 1e9).toFixed(0)} GFLOP/s ${arithmetic}, ${(limits.copy / 1e9).toFixed(1)} GB/s copied`,
+		...(onGpu ? [rounds(limitRounds)] : []),
 		`${'op'.padEnd(44)}calls       ms   share  GFLOP/s   GB/s fraction`,
 		...lines,
 	].join('\n');

@@ -8,8 +8,8 @@ import {buildFor, describeGpu} from './cuda.mjs';
 import {spread} from './statistics.mjs';
 
 const models = {
-	gpt2: {layers: 12, heads: 12, width: 768, vocabulary: 50258, length: 256},
-	tiny: {layers: 1, heads: 2, width: 32, vocabulary: 34, length: 16},
+	gpt2: {name: 'GPT-2 124M', layers: 12, heads: 12, width: 768, vocabulary: 50258, length: 256},
+	tiny: {name: 'tiny', layers: 1, heads: 2, width: 32, vocabulary: 34, length: 16},
 };
 
 /** Steps of a canvas: on the CPU, where each takes a second, a few. */
@@ -86,11 +86,11 @@ function line({temperature, forward, rest, overhead, run: whole, step}) {
 }
 
 /** The report as lines. */
-export function table({command, date, processor, threads, model, runs}) {
+export function table({command, date, processor, dtype, threads, model, runs}) {
 	const [{instructionSet, path}] = runs;
 	return [
 		`${command}   ${date}`,
-		`${path ?? `${processor}, ${threads} thread(s), ${instructionSet}`}; GPT-2 124M shape, ${model.length} tokens in ${model.steps} steps`,
+		`${path ? `${path}, ${dtype}` : `${processor}, ${threads} thread(s), ${instructionSet}`}; ${model.name} shape, ${model.length} tokens in ${model.steps} steps`,
 		...runs.map(line),
 	].join('\n');
 }

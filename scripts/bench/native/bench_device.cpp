@@ -63,7 +63,7 @@ std::unique_ptr<Backend> BenchDevice::make() const {
 
 std::string BenchDevice::path() const {
     if (is_cpu()) return kernels().name;
-    return cuda_->facts().devices.at(size_t(number_)).name + (dtype_ == DType::bf16 ? ", bfloat16" : ", float32");
+    return cuda_->facts().devices.at(size_t(number_)).name;
 }
 
 int BenchDevice::threads() const { return is_cpu() ? thread_limit() : 1; }

@@ -26,7 +26,7 @@ public:
     BenchDevice(const std::string& device, const std::string& dtype);
 
     std::unique_ptr<Backend> make() const;
-    // What computes: an instruction set, or the GPU's name and type.
+    // What computes: an instruction set, or the GPU's name.
     std::string path() const;
     int threads() const;
     // On a GPU those of a square product of that many rows and of copying a block of memory much larger than its

@@ -53,8 +53,6 @@ public:
     Side(const std::string& device, const std::string& dtype)
         : device_(device, dtype), backend_(device_.make(), counts_, 1) {}
 
-    std::string path() const { return device_.path(); }
-    int threads() const { return device_.threads(); }
     std::vector<double> time(const Product& p);
 
 private:
@@ -107,7 +105,8 @@ int main(int count, char** arguments) {
         const auto side = [&](const std::string& dtype) -> Side& {
             return sides.try_emplace(dtype, arguments[1], dtype).first->second;
         };
-        std::printf("{\"path\": \"%s\", \"threads\": %d}\n", side("float32").path().c_str(), side("float32").threads());
+        const BenchDevice device(arguments[1], "float32");
+        std::printf("{\"path\": \"%s\", \"threads\": %d}\n", device.path().c_str(), device.threads());
         std::fflush(stdout);
         for (std::string line; std::getline(std::cin, line);) {
             const Product product = parse(line);
