@@ -41,6 +41,8 @@ public:
     // Whether cuBLASLt takes an algorithm for it that it offered for another product of such alignments.
     bool accepts(const Context& context, const Algorithm& algorithm) const;
 
+    const MatmulKey& key() const { return key_; }
+
     void choose(const Algorithm& algorithm, Chosen how) { algorithm_ = algorithm, chosen_ = how; }
     const Algorithm& algorithm() const { return algorithm_; }
     Chosen chosen() const { return chosen_; }

@@ -58,11 +58,10 @@ void MatmulPlans::run(const MatmulProduct& product) {
     cublasStatus_t status = plan->enqueue(context_, product, plan->algorithm());
     // cuBLASLt does not promise that what it accepts will run.
     if (status != CUBLAS_STATUS_SUCCESS && plan->chosen() == Chosen::derived) {
-        const MatmulKey key = key_of(product);
-        auto other = std::make_unique<MatmulPlan>(key);
         (void)cudaGetLastError();
-        if (choose(*other, key, product, false)) {
-            plan = keep(key, std::move(other));
+        auto other = std::make_unique<MatmulPlan>(plan->key());
+        if (choose(*other, product, false)) {
+            plan = keep(std::move(other));
             status = plan->enqueue(context_, product, plan->algorithm());
         }
     }
@@ -73,21 +72,21 @@ const MatmulPlan* MatmulPlans::find(const MatmulProduct& product) {
     const MatmulKey key = key_of(product);
     if (const auto kept = plans_.find(key); kept != plans_.end()) return kept->second.get();
     auto plan = std::make_unique<MatmulPlan>(key);
-    return choose(*plan, key, product, true) ? keep(key, std::move(plan)) : nullptr;
+    return choose(*plan, product, true) ? keep(std::move(plan)) : nullptr;
 }
 
-const MatmulPlan* MatmulPlans::keep(const MatmulKey& key, std::unique_ptr<MatmulPlan> plan) {
-    if (was_timed(plan) && forget_derived(plans_, key)) generation_++;
+const MatmulPlan* MatmulPlans::keep(std::unique_ptr<MatmulPlan> plan) {
+    if (was_timed(plan) && forget_derived(plans_, plan->key())) generation_++;
     if (plans_.size() >= MOST_PLANS) {
-        std::erase_if(plans_, [](const auto& entry) { return !was_timed(entry.second); });
+        if (std::erase_if(plans_, [](const auto& entry) { return !was_timed(entry.second); }) > 0) generation_++;
         std::erase_if(fusions_, [](const auto& entry) { return !was_tried(entry.second); });
-        generation_++;
     }
+    const MatmulKey& key = plan->key();
     return (plans_[key] = std::move(plan)).get();
 }
 
-bool MatmulPlans::choose(MatmulPlan& plan, const MatmulKey& key, const MatmulProduct& product, bool may_derive) {
-    if (may_derive && derive(plan, key)) return true;
+bool MatmulPlans::choose(MatmulPlan& plan, const MatmulProduct& product, bool may_derive) {
+    if (may_derive && derive(plan)) return true;
     const std::vector<Algorithm> candidates = plan.candidates(context_);
     if (candidates.empty()) return false;
     plan.choose(candidates.front(), context_.captures() ? Chosen::captured : Chosen::first);
@@ -100,8 +99,8 @@ bool MatmulPlans::choose(MatmulPlan& plan, const MatmulKey& key, const MatmulPro
     return true;
 }
 
-bool MatmulPlans::derive(MatmulPlan& plan, const MatmulKey& key) const {
-    for (const auto* tried : nearest_tried(plans_, key, was_timed)) {
+bool MatmulPlans::derive(MatmulPlan& plan) const {
+    for (const auto* tried : nearest_tried(plans_, plan.key(), was_timed)) {
         if (!plan.accepts(context_, (*tried)->algorithm())) continue;
         plan.choose((*tried)->algorithm(), Chosen::derived);
         return true;

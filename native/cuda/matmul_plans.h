@@ -61,10 +61,10 @@ private:
     // Null if cuBLASLt has no algorithm for it.
     const MatmulPlan* find(const MatmulProduct& product);
     // The policy: everything else holds whatever is chosen here. False if cuBLASLt has no algorithm.
-    bool choose(MatmulPlan& plan, const MatmulKey& key, const MatmulProduct& product, bool may_derive);
-    bool derive(MatmulPlan& plan, const MatmulKey& key) const;
+    bool choose(MatmulPlan& plan, const MatmulProduct& product, bool may_derive);
+    bool derive(MatmulPlan& plan) const;
     void choose_fastest(MatmulPlan& plan, const MatmulProduct& product, const std::vector<Algorithm>& candidates);
-    const MatmulPlan* keep(const MatmulKey& key, std::unique_ptr<MatmulPlan> plan);
+    const MatmulPlan* keep(std::unique_ptr<MatmulPlan> plan);
     FusionChoice choose_fusion(const MatmulKey& key, const MatmulProduct& product,
                                const std::function<void(bool)>& rehearse);
     const FusionChoice* derive_fusion(const MatmulKey& key) const;
