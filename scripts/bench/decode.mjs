@@ -16,7 +16,7 @@ const models = {
 function measure({program, env}, {model, device, dtype, commits, rounds}) {
 	const args = [device, dtype, ...Object.values(model), commits, rounds];
 	const output = execFileSync(program, args.map(String), {encoding: 'utf8', env: {...process.env, ...env}});
-	const {path, operations, bytes, replayed, queued, waited, arithmetic, copy, threads} = JSON.parse(output);
+	const {path, operations, bytes, recordings, queued, waited, arithmetic, copy, threads} = JSON.parse(output);
 	const limits = {arithmetic: Math.max(...arithmetic) * threads, copy: Math.max(...copy)};
 	const floor = Math.max(operations / limits.arithmetic, bytes / limits.copy);
 	const pass = spread(queued);
@@ -27,7 +27,7 @@ function measure({program, env}, {model, device, dtype, commits, rounds}) {
 		limitRounds: {arithmetic, copy},
 		operations,
 		bytes,
-		replayed,
+		recordings,
 		floor,
 		pass: {...pass, rounds: queued},
 		waitedPass: {...spread(waited), rounds: waited},

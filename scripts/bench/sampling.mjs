@@ -19,7 +19,7 @@ function measure({program, env}, {model, device, dtype, temperature, rounds}) {
 	const {layers, heads, width, vocabulary, length} = model;
 	const args = [device, dtype, layers, heads, width, vocabulary, length, model.steps, temperature, rounds];
 	const output = execFileSync(program, args.map(String), {encoding: 'utf8', env: {...process.env, ...env}});
-	const {path, rounds: found} = JSON.parse(output);
+	const {path, recordings, rounds: found} = JSON.parse(output);
 	const of = (name, value) => ({[name]: spread(found.map(value))});
 	if (device === 'cpu') {
 		return {
@@ -36,6 +36,7 @@ function measure({program, env}, {model, device, dtype, temperature, rounds}) {
 		temperature,
 		...of('run', ({run}) => run),
 		step: spread(found.flatMap(round => round.steps)),
+		recordings,
 		rounds: found,
 	};
 }

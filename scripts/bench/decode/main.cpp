@@ -61,9 +61,9 @@ int main(int count, char** arguments) {
         {
             BlockDecoder decoder(*backend, shape);
             const Times times = time_passes(decoder, number(11));
-            std::printf(", \"operations\": %.6g, \"bytes\": %.6g, \"replayed\": %lld, \"tokens\": [",
-                        decoder.operations(), decoder.bytes(),
-                        static_cast<long long>(backend->recording_counts().replayed));
+            std::printf(", \"operations\": %.6g, \"bytes\": %.6g, ", decoder.operations(), decoder.bytes());
+            print_recordings("recordings", backend->recording_counts());
+            std::printf(", \"tokens\": [");
             const char* separator = "";
             for (const int32_t token : decoder.tokens()) {
                 std::printf("%s%d", separator, token);

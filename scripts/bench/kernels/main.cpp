@@ -65,9 +65,14 @@ Dataset random_tokens(const Run& run) {
     return Dataset(std::move(tokens));
 }
 
-// The seconds of each of `steps` steps after the first ones. Leaves the plans that were chosen in `plans`.
-std::vector<double> train(
-    std::unique_ptr<Backend> backend, const Run& run, int64_t warmups, int64_t steps, std::string& plans,
+struct Training {
+    std::vector<double> seconds;  // of each step after the first ones
+    std::string plans;            // that were chosen
+    RecordingCounts recordings;
+};
+
+Training train(
+    std::unique_ptr<Backend> backend, const Run& run, int64_t warmups, int64_t steps, const std::string& plans,
     const std::function<void()>& warmed_up = [] {}) {
     const std::string reason = plans.empty() ? "" : backend->restore_plans(plans);
     if (!reason.empty()) throw std::runtime_error(reason);
@@ -76,10 +81,11 @@ std::vector<double> train(
     const Dataset dataset = random_tokens(run);
     for (int64_t warmup = 0; warmup < warmups; warmup++) trainer.step(dataset);
     warmed_up();
-    std::vector<double> seconds;
-    for (int64_t step = 0; step < steps; step++) seconds.push_back(trainer.step(dataset).seconds);
-    plans = model->backend().plans();
-    return seconds;
+    Training training;
+    for (int64_t step = 0; step < steps; step++) training.seconds.push_back(trainer.step(dataset).seconds);
+    training.plans = model->backend().plans();
+    training.recordings = model->backend().recording_counts();
+    return training;
 }
 
 void print_list(const char* name, const std::vector<double>& values) {
@@ -89,12 +95,7 @@ void print_list(const char* name, const std::vector<double>& values) {
 }
 
 // counts: of so many steps
-void print(const OpCounts& counts, int64_t steps, const BenchDevice& device, const Limits& limits,
-           const std::vector<double>& seconds) {
-    std::printf("{\"path\": \"%s\", \"threads\": %d, ", device.path().c_str(), device.threads());
-    print_list("arithmetic", limits.arithmetic);
-    print_list("copy", limits.copy);
-    print_list("stepSeconds", seconds);
+void print_ops(const OpCounts& counts, int64_t steps) {
     std::printf("\"ops\": [");
     const char* separator = "";
     for (const auto& [name, count] : counts) {
@@ -106,7 +107,7 @@ void print(const OpCounts& counts, int64_t steps, const BenchDevice& device, con
             count.operations / n, count.bytes / n);
         separator = ",";
     }
-    std::printf("]}\n");
+    std::printf("]");
 }
 
 }  // namespace
@@ -118,22 +119,31 @@ int main(int count, char** arguments) {
         auto backend = device.make();
         const int64_t rows = rows_of_a_pass(run, backend->rows_per_pass());
         const bool runs_behind = backend->runs_behind();
-        std::string plans;
         const auto counts = std::make_shared<OpCounts>();
         const auto timed = [&] { return std::make_unique<TimedBackend>(std::move(backend), counts, rows); };
-        std::vector<double> seconds;
+        Training whole, counted;
         int64_t counted_steps = run.steps;
         if (runs_behind) {
             // Choosing plans must cost no step that is timed, and timing each op none that is timed as a whole.
-            train(std::move(backend), run, WARMUPS, 1, plans);
-            seconds = train(device.make(), run, WARMUPS, run.steps, plans);
+            const std::string plans = train(std::move(backend), run, WARMUPS, 1, {}).plans;
+            whole = train(device.make(), run, WARMUPS, run.steps, plans);
             backend = device.make();
             counted_steps = 1;  // each op warms itself up
-            train(timed(), run, 0, counted_steps, plans);
+            counted = train(timed(), run, 0, counted_steps, plans);
         } else {
-            seconds = train(timed(), run, WARMUPS, run.steps, plans, [&] { counts->clear(); });
+            whole = counted = train(timed(), run, WARMUPS, run.steps, {}, [&] { counts->clear(); });
         }
-        print(*counts, counted_steps, device, device.measure(std::min<int64_t>(4 * rows, 8192)), seconds);
+        const Limits limits = device.measure(std::min<int64_t>(4 * rows, 8192));
+        std::printf("{\"path\": \"%s\", \"threads\": %d, ", device.path().c_str(), device.threads());
+        print_list("arithmetic", limits.arithmetic);
+        print_list("copy", limits.copy);
+        print_list("stepSeconds", whole.seconds);
+        print_recordings("stepRecordings", whole.recordings);
+        std::printf(", ");
+        print_recordings("opRecordings", counted.recordings);
+        std::printf(", ");
+        print_ops(*counts, counted_steps);
+        std::printf("}\n");
         return 0;
     } catch (const std::exception& error) {
         std::fprintf(stderr, "%s\n", error.what());

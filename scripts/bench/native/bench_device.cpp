@@ -10,6 +10,7 @@
 #include "cuda_loader.h"
 
 #include <cstdint>
+#include <cstdio>
 #include <functional>
 #include <stdexcept>
 #include <vector>
@@ -46,6 +47,13 @@ void fill(Backend& backend, Tensor x, int exponent) {
         word = x.dtype == DType::bf16 ? high >> 16 | (high & 0xffff0000) : high;
     }
     backend.upload(x, bits.data());
+}
+
+void print_recordings(const char* name, const RecordingCounts& counts) {
+    const auto number = [](int64_t value) { return static_cast<long long>(value); };
+    std::printf("\"%s\": {\"plain\": %lld, \"captured\": %lld, \"replayed\": %lld}", name, number(counts.plain),
+                number(counts.captured), number(counts.replayed));
+    if (!counts.failure.empty()) std::fprintf(stderr, "not recorded: %s\n", counts.failure.c_str());
 }
 
 BenchDevice::BenchDevice(const std::string& device, const std::string& dtype)

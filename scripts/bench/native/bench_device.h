@@ -20,6 +20,10 @@ struct Limits {
 // since they take less power. x is contiguous.
 void fill(Backend& backend, Tensor x, int exponent = 0);
 
+// Prints `"NAME": {...}` for a report: how many runs were replayed. Why one could not be recorded goes to standard
+// error, since that text is none of JSON.
+void print_recordings(const char* name, const RecordingCounts& counts);
+
 class BenchDevice {
 public:
     // device: cpu or cuda:N, through the module that the addon would open. dtype: float32 or bfloat16.

@@ -43,6 +43,7 @@ public:
     int64_t row_alignment() const override { return backend_->row_alignment(); }
     std::string plans() const override { return backend_->plans(); }
     std::string restore_plans(const std::string& plans) override { return backend_->restore_plans(plans); }
+    RecordingCounts recording_counts() const override { return backend_->recording_counts(); }
     void* allocate(size_t bytes) override { return backend_->allocate(bytes); }
     void release(void* data) override { backend_->release(data); }
     void upload(Tensor out, const void* host) override { backend_->upload(out, host); }

@@ -80,6 +80,7 @@ void print_cpu(const BenchDevice& device, const Run& run) {
         std::printf("%s{\"forward\": %.6g, \"rest\": %.6g}", round == 0 ? "" : ", ", forward / steps,
                     (seconds - forward) / steps);
     }
+    std::printf("]");
 }
 
 void print_gpu(const BenchDevice& device, const Run& run) {
@@ -96,6 +97,8 @@ void print_gpu(const BenchDevice& device, const Run& run) {
         for (size_t i = 0; i < steps.size(); i++) std::printf("%s%.6g", i == 0 ? "" : ", ", steps[i]);
         std::printf("]}");
     }
+    std::printf("], ");
+    print_recordings("recordings", model->backend().recording_counts());
 }
 
 }  // namespace
@@ -109,7 +112,7 @@ int main(int count, char** arguments) {
             print_cpu(device, run);
         else
             print_gpu(device, run);
-        std::printf("]}\n");
+        std::printf("}\n");
         return 0;
     } catch (const std::exception& error) {
         std::fprintf(stderr, "%s\n", error.what());
