@@ -10,16 +10,17 @@ namespace dllm::cuda {
 
 // ---- a row's threads: those along x. Where one warp is enough, a block has several rows, along y.
 
-constexpr int ROWS_OF_ONE_WARP = 8;
-
 inline int64_t packs_of(const Tensor& x) { return ceil_div(x.cols * dtype_bytes(x.dtype), 16); }
 
-// By the row's width alone, so that its sums do not depend on the number of rows.
-inline dim3 row_block(const Tensor& x, int most_warps) {
+// At most MOST_WARPS warps. By the row's width alone, so that its sums do not depend on the number of rows.
+template <int MOST_WARPS>
+dim3 row_block(const Tensor& x) {
+    constexpr int ROWS_OF_ONE_WARP = 8;
+    static_assert(ROWS_OF_ONE_WARP <= MOST_WARPS);
     constexpr int64_t PACKS_PER_THREAD = 4;
     const int64_t warps = ceil_div(packs_of(x), PACKS_PER_THREAD * WARP_SIZE);
     if (warps <= 1) return dim3(WARP_SIZE, ROWS_OF_ONE_WARP);
-    const int64_t rounds = ceil_div(warps, most_warps);  // over the row: fewer warps, so that the last one is full
+    const int64_t rounds = ceil_div(warps, MOST_WARPS);  // over the row: fewer warps, so that the last one is full
     return dim3(unsigned(ceil_div(warps, rounds)) * WARP_SIZE);
 }
 
