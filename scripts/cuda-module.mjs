@@ -4,11 +4,10 @@
 import {spawnSync} from 'node:child_process';
 import {existsSync, mkdirSync, readdirSync, renameSync, rmSync} from 'node:fs';
 import path from 'node:path';
-import {isOurCi, readBuildInfo} from './build.mjs';
+import {isOurCi, modulePath, readBuildInfo} from './build.mjs';
 import {generatorArguments, jobs, prepareTree, runTool} from './cmake.mjs';
 import {root} from './files.mjs';
 
-const ARCHITECTURE = '90';
 const wheels = {12: 'nvidia-cublas-cu12==12.4.5.8', 13: 'nvidia-cublas==13.1.1.3'};
 
 /** What a machine lacks for this test. */
@@ -53,10 +52,10 @@ function fetchCublas(major) {
 }
 
 /** Compiles the module of this build for one architecture and returns its path. */
-function compileModule(major) {
-	const environment = {CUBLAS_ROOT: process.env.CUBLAS_ROOT || fetchCublas(major), DLLM_CUDA_ARCHS: ARCHITECTURE};
+function compileModule(major, architecture) {
+	const environment = {CUBLAS_ROOT: process.env.CUBLAS_ROOT || fetchCublas(major), DLLM_CUDA_ARCHS: architecture};
 	const options = ['-DDLLM_ADDON=OFF', '-DDLLM_CUDA=on', '-DDLLM_WERROR=ON'];
-	const tree = prepareTree('cuda-module', [...options, environment]);
+	const tree = prepareTree(`cuda-module-${architecture}`, [...options, environment]);
 	const configure = ['-S', root, '-B', tree, ...generatorArguments(), ...options];
 	runTool(
 		'Configuring the CUDA module',
@@ -85,21 +84,21 @@ function openModule(file) {
 	return usable ? `${usable.device} is ${usable.name}` : auto.fallbackReason;
 }
 
-/** Returns how many checks passed, failed and were skipped; throws where one failed. */
-export async function testCudaModule() {
+/** Returns how many checks of the module for one architecture passed, failed and were skipped; throws where one failed. */
+export async function testCudaModule(architecture) {
 	const start = performance.now();
 	const {cuda} = readBuildInfo();
 	try {
 		// The install of continuous integration has made the same checks while it compiled.
-		const file =
-			cuda.enabled && isOurCi() ? path.join(root, 'build/Release/libdllm_cuda.so') : compileModule(findNvcc());
+		const isChecked = cuda.enabled && isOurCi() && cuda.architectures.includes(architecture);
+		const file = isChecked ? modulePath : compileModule(findNvcc(), architecture);
 		const found = openModule(file);
 		const seconds = ((performance.now() - start) / 1000).toFixed(0);
-		console.log(`CUDA module, compiled and opened (${found}): 2 passed, 0 failed (${seconds} s)`);
+		console.log(`CUDA module for ${architecture}, compiled and opened (${found}): 2 passed, 0 failed (${seconds} s)`);
 		return {passed: 2, failed: 0, skipped: 0};
 	} catch (error) {
 		if (!(error instanceof Missing)) throw error;
-		console.log(`CUDA module: SKIPPED, ${error.message} (2 tests)`);
+		console.log(`CUDA module for ${architecture}: SKIPPED, ${error.message} (2 tests)`);
 		return {passed: 0, failed: 0, skipped: 2};
 	}
 }
