@@ -2,8 +2,8 @@
 //
 //   node scripts/test.mjs          native tests on each instruction set and under sanitizers, the CUDA module for
 //                                  compute capability 9.0, then dist/test/*.test.js
-//   node scripts/test.mjs --slow   native tests under ThreadSanitizer, a million mutated files under AddressSanitizer, the
-//                                  CUDA module for 8.0, then dist/test/slow/*.test.js
+//   node scripts/test.mjs --slow   native tests under ThreadSanitizer, and under AddressSanitizer those that npm test leaves
+//                                  out and a million mutated files, the CUDA module for 8.0, then dist/test/slow/*.test.js
 import {execFileSync, spawn} from 'node:child_process';
 import path from 'node:path';
 import readline from 'node:readline';
@@ -168,15 +168,17 @@ const without = parts => parts.flatMap(part => ['--without', part]);
 // the other: one of them fills it.
 const onGpu = 'gpu_';
 
-// Kernels of the emulated GPU are slow under sanitizers: a few op cases for each kernel, and half of the training runs. So are
-// the twins, which are loops of the tests themselves.
+// The emulated GPU is slow under sanitizers, and so are the twins, which are loops of the tests themselves. Every time: a
+// few op cases for each kernel, the vectors, a training run, products by epilogues. The slow suite runs the rest.
 const slowSanitized = [
 	'emulated_ops_in',
 	'emulated_training_in_bfloat16',
+	'emulated_training_of_llama',
 	'emulated_training_resumes',
-	'emulated_models_survive_a_failed_handle',
+	'emulated_models_report_a_dead_device',
+	'emulated_models_survive_a_failed',
+	'emulated_products_in_parts',
 	'ops_of_the_float_twins',
-	onGpu,
 ];
 const fewEmulated = ['emulated_kernels'];
 
@@ -188,13 +190,15 @@ const ready =
 		installed = readBuildInfo();
 	})) && (await attempt(compile));
 if (slow) {
-	const threads = ([cpu]) => [{cpu, filters: without(slowSanitized)}];
+	const threads = ([cpu]) => [{cpu, filters: without([...slowSanitized, onGpu])}];
 	await testNative('Native tests, thread sanitizer', 'tests-thread-sanitized', 'thread', threads, {
 		DLLM_TEST_FACTOR: '0.2',
 	});
 	const repeated = ([cpu]) => [{cpu, filters: ['busy_cores', 'work_queues']}];
 	await testNative('Native tests, many repeats', 'tests', '', repeated, {DLLM_TEST_FACTOR: '5'});
 	const fuzzed = ([cpu]) => [{cpu, filters: ['mutated_files']}];
+	const rest = ([cpu]) => [{cpu, filters: slowSanitized}];
+	await testNative('Native tests, the rest sanitized', 'tests-sanitized', 'address,undefined', rest);
 	await testNative('Mutated files, sanitized', 'tests-sanitized', 'address,undefined', fuzzed, {
 		DLLM_FUZZ_RUNS: '1000000',
 	});
@@ -212,7 +216,7 @@ if (slow) {
 	await testNative(gpuTitle, 'tests', '', theGpu, enabled ? {DLLM_CUDA_MODULE: modulePath} : {});
 	// Sanitizers are slow: everything on the best instruction set, of the others the kernels of the narrowest.
 	const sanitized = ([best, ...others]) => [
-		{cpu: best, filters: without(slowSanitized)},
+		{cpu: best, filters: without([...slowSanitized, onGpu])},
 		...others.slice(-1).map(cpu => ({cpu, filters: ['ops_of_the_cpu_backend']})),
 	];
 	await testNative('Native tests, sanitized', 'tests-sanitized', 'address,undefined', sanitized, {
