@@ -2,6 +2,7 @@
 // it the destination is NaN, so that a reader who comes too early, or who still needed what was there, is found out.
 #include "async_copy.h"
 
+#include "block.h"
 #include "memory.h"
 #include "threads.h"
 
@@ -22,7 +23,7 @@ void commit_copies() { pending_copies().group++; }
 void land_copies(int pending) {
     PendingCopies& own = pending_copies();
     const int landing = own.group - pending;  // groups below it
-    std::erase_if(own.copies, [landing](const PendingCopies::Copy& copy) {
+    const size_t landed = std::erase_if(own.copies, [landing](const PendingCopies::Copy& copy) {
         if (copy.group >= landing) return false;
         if (copy.valid) {
             std::memcpy(copy.shared, copy.global, size_t(copy.bytes));
@@ -31,6 +32,8 @@ void land_copies(int pending) {
         }
         return true;
     });
+    Block& block = running_block();
+    if (landed > 0) block.async_proxy().copy_landed(block.thread_number());
 }
 
 }  // namespace dllm::emulated

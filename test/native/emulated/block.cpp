@@ -63,6 +63,8 @@ void Block::prepare() {
         warp.gatherings.clear();
     }
     shared_.prepare(launch_.shared_bytes);
+    async_proxy_.begin_block(count_);
+    warpgroups_.begin_block(count_);
 }
 
 void Block::run(int64_t i) {
@@ -78,6 +80,7 @@ void Block::run(int64_t i) {
         throw;
     }
     if (const std::string damage = shared_.find_damage(); !damage.empty()) fault_of_block(damage);
+    if (const std::string rest = warpgroups_.find_unfinished(); !rest.empty()) fault_of_block(rest);
 }
 
 void Block::run_threads() {
@@ -139,6 +142,7 @@ bool Block::pass_barrier() {
         if (!same_meeting(thread(0).waits_in, thread(number).waits_in)) return false;
     }
     at_barrier_ = 0;
+    async_proxy_.pass_barrier(shared_);
     for (int number = 0; number < count_; number++) thread(number).state = State::ready;
     for (Warp& warp : warps_) warp.ready = warp.lanes;
     return true;

@@ -2,11 +2,13 @@
 #pragma once
 
 #include "async_copy.h"
+#include "async_proxy.h"
 #include "fiber.h"
 #include "grid.h"
 #include "shared_memory.h"
 #include "thread_order.h"
 #include "threads.h"
+#include "warpgroup.h"
 
 #include <cuda_runtime.h>
 
@@ -30,10 +32,14 @@ public:
     void meet(const Meeting& meeting, void* slot, void (*complete)(const Lanes&));
     [[noreturn]] void fault_of_thread(const std::string& what) const;
     int lane() const { return running_->number % LANES; }
+    int thread_number() const { return running_->number; }
     PendingCopies& copies() { return running_->copies; }
 
     [[noreturn]] void fault_of_block(const std::string& what) const;
     const SharedMemory& shared() const { return shared_; }
+    AsyncProxy& async_proxy() { return async_proxy_; }
+    const AsyncProxy& async_proxy() const { return async_proxy_; }
+    Warpgroups& warpgroups() { return warpgroups_; }
 
 private:
     static constexpr int LANES = 32;
@@ -85,6 +91,8 @@ private:
     ThreadOrder order_;
     std::vector<int> warp_order_;
     SharedMemory shared_;
+    AsyncProxy async_proxy_;
+    Warpgroups warpgroups_;
     int count_ = 0;  // threads of the block
     int ended_ = 0;
     int at_barrier_ = 0;

@@ -79,6 +79,11 @@ void set_device_memory(size_t bytes) {
     device().memory_bytes = bytes;
 }
 
+void set_compute_capability(int capability) {
+    const std::lock_guard lock(device().mutex);
+    device().compute_capability = capability;
+}
+
 void set_device_count(int count) {
     const std::lock_guard lock(device().mutex);
     device().count = count;
@@ -158,6 +163,7 @@ void reset() {
     d.random = fresh.random;
     d.memory_bytes = fresh.memory_bytes;
     d.count = fresh.count;
+    d.compute_capability = fresh.compute_capability;
     d.driver_version = fresh.driver_version;
     d.until_failed_launch = d.until_failed_allocation = d.until_failed_handle = d.until_failed_graph_launch = 0;
     d.kernel_delay = fresh.kernel_delay, d.epilogue_delay = fresh.epilogue_delay;

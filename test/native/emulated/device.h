@@ -30,6 +30,7 @@ struct Device {
     uint64_t random = 0;
     size_t memory_bytes = size_t(16) << 30;
     int count = 1;
+    int compute_capability = 80;
     int driver_version = CUDART_VERSION;
     std::set<const void*>* listed = nullptr;  // where kernels are listed instead of run
     int64_t launches = 0;

@@ -36,6 +36,8 @@ void fail_launch(int64_t n);
 void fail_graph_launch(int64_t n);
 // The device's memory in bytes, 16 GB at first: what allocations are refused beyond, and what cudaMemGetInfo tells.
 void set_device_memory(size_t bytes);
+// 80 at first: 10 times the compute capability.
+void set_compute_capability(int capability);
 // 1 at first; with 0 every call returns cudaErrorNoDevice.
 void set_device_count(int count);
 // The CUDA version that the driver supports, at first the runtime's own. With an older one, or 0 for no driver, every

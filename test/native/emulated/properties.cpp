@@ -1,4 +1,4 @@
-// What the emulated device says about itself: an Ampere of 8 multiprocessors.
+// What the emulated device says about itself: 8 multiprocessors of a compute capability that a test may change.
 #include "properties.h"
 
 #include "device.h"
@@ -28,8 +28,8 @@ cudaError_t attribute(int& value, cudaDeviceAttr which) {
         case cudaDevAttrMultiProcessorCount: value = MULTIPROCESSORS; return cudaSuccess;
         case cudaDevAttrL2CacheSize: value = L2_BYTES; return cudaSuccess;
         case cudaDevAttrMaxThreadsPerMultiProcessor: value = THREADS_PER_MULTIPROCESSOR; return cudaSuccess;
-        case cudaDevAttrComputeCapabilityMajor: value = 8; return cudaSuccess;
-        case cudaDevAttrComputeCapabilityMinor: value = 0; return cudaSuccess;
+        case cudaDevAttrComputeCapabilityMajor: value = device().compute_capability / 10; return cudaSuccess;
+        case cudaDevAttrComputeCapabilityMinor: value = device().compute_capability % 10; return cudaSuccess;
         case cudaDevAttrMaxSharedMemoryPerMultiprocessor: value = SHARED_PER_MULTIPROCESSOR; return cudaSuccess;
         case cudaDevAttrMaxSharedMemoryPerBlockOptin: value = int(MAX_SHARED_BYTES); return cudaSuccess;
         case cudaDevAttrMaxBlocksPerMultiprocessor: value = BLOCKS_PER_MULTIPROCESSOR; return cudaSuccess;
@@ -50,7 +50,8 @@ void describe(cudaDeviceProp& p) {
     const unsigned grid[] = {MAX_GRID_SHAPE.x, MAX_GRID_SHAPE.y, MAX_GRID_SHAPE.z};
     std::copy_n(block, 3, p.maxThreadsDim);
     std::copy_n(grid, 3, p.maxGridSize);
-    p.major = 8;
+    p.major = device().compute_capability / 10;
+    p.minor = device().compute_capability % 10;
     p.multiProcessorCount = MULTIPROCESSORS;
     p.l2CacheSize = L2_BYTES;
     p.maxThreadsPerMultiProcessor = THREADS_PER_MULTIPROCESSOR;

@@ -13,7 +13,7 @@ namespace dllm::emulated {
 
 namespace {
 
-constexpr size_t ALIGNMENT = 128, GUARD_BYTES = 1024;
+constexpr size_t ALIGNMENT = 1024, GUARD_BYTES = 1024;
 
 }  // namespace
 

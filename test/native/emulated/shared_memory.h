@@ -6,6 +6,9 @@
 
 namespace dllm::emulated {
 
+// Where a block's shared memory begins in the window of shared addresses, as on devices that reserve 1 KB of it.
+inline constexpr size_t SHARED_WINDOW_BEGIN = 1024;
+
 class SharedMemory {
 public:
     SharedMemory();

@@ -13,6 +13,10 @@ void meet(const Meeting& meeting, void* slot, void (*complete)(const Lanes&)) {
 }
 
 PendingCopies& pending_copies() { return running_block().copies(); }
+unsigned shared_address_of(const void* shared) {
+    return unsigned(static_cast<const std::byte*>(shared) - shared_begin() + ptrdiff_t(SHARED_WINDOW_BEGIN));
+}
+
 std::byte* shared_begin() { return running_block().shared().begin(); }
 
 void check_shared(const char* name, const void* begin, size_t bytes) {

@@ -41,6 +41,8 @@ private:
 void meet(const Meeting& meeting, void* slot, void (*complete)(const Lanes& lanes));
 
 std::byte* shared_begin();
+// Where it lies in the window of shared addresses.
+unsigned shared_address_of(const void* shared);
 // A fault unless the bytes lie in the block's shared memory and start at a multiple of their number.
 void check_shared(const char* name, const void* begin, size_t bytes);
 

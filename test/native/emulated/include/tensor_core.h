@@ -5,6 +5,7 @@
 #include <source_location>
 
 #include "../tensor_core.h"
+#include "../threads.h"
 
 namespace dllm::cuda {
 
@@ -12,6 +13,8 @@ inline void mma_bf16_16x8x16(float (&d)[4], const unsigned (&a)[4], const unsign
                              std::source_location where = std::source_location::current()) {
     emulated::multiply_fragments(d, a, b, where);
 }
+
+inline unsigned shared_address(const void* shared) { return emulated::shared_address_of(shared); }
 
 inline void ldmatrix_x4(unsigned (&r)[4], const void* shared_row,
                         std::source_location where = std::source_location::current()) {
