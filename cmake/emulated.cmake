@@ -49,17 +49,19 @@ target_link_libraries(dllm_tests PRIVATE dllm_emulated_tests)
 
 # A C++ source around each CUDA source, since the CUDA module compiles the same files as CUDA. The module's own entry is
 # no part of this. A static library, so that only what a test uses is linked.
-file(GLOB cuda_sources CONFIGURE_DEPENDS native/cuda/*.cu)
+file(GLOB cuda_sources CONFIGURE_DEPENDS native/cuda/*.cu native/cuda/sm90a/*.cu)
 list(FILTER cuda_sources EXCLUDE REGEX "/module\\.cu$")
 set(wrappers "")
 foreach(source IN LISTS cuda_sources)
-    get_filename_component(name "${source}" NAME_WE)
+    file(RELATIVE_PATH name "${CMAKE_SOURCE_DIR}/native/cuda" "${source}")
+    string(REGEX REPLACE "\\.cu$" "" name "${name}")
     file(CONFIGURE OUTPUT "${CMAKE_BINARY_DIR}/emulated/${name}.cpp" CONTENT "#include \"${source}\"\n")
     list(APPEND wrappers "${CMAKE_BINARY_DIR}/emulated/${name}.cpp")
 endforeach()
 if(wrappers)
     add_library(dllm_emulated_cuda STATIC ${wrappers})
     target_include_directories(dllm_emulated_cuda PRIVATE ${emulated}/include)
+    target_compile_definitions(dllm_emulated_cuda PRIVATE DLLM_SM90A)
     target_compile_options(dllm_emulated_cuda PRIVATE
         -Wno-unknown-pragmas    # those for nvcc, such as unroll
         # Kernels move packs of elements as one uint4, which nvcc allows; for C++ that is an object of another type.

@@ -5,8 +5,10 @@
 #include "attention_f32_backward.h"
 #include "attention_f32_forward.h"
 #include "attention_forward.h"
+#include "attention_launch.h"
 #include "attention_statistics.h"
 #include "backend.h"
+#include "sm90a/attention.h"
 
 #include <algorithm>
 #include <cmath>
@@ -71,28 +73,22 @@ void dispatch_width(int64_t width, const Call& call) {
     }
 }
 
-// call(row_tiles): how many times 16 queries a warp takes: twice where that leaves blocks enough for so many
-// multiprocessors, since it halves the reads from shared memory. A row's bits do not depend on it.
+// call(row_tiles): how many times 16 queries a warp takes.
 template <int WIDTH, class Call>
 void dispatch_row_tiles(const AttentionTask& task, int64_t heads, int multiprocessors, const Call& call) {
     if constexpr (WIDTH <= MAX_WIDTH_OF_TWO_ROW_TILES) {
-        constexpr int64_t BLOCKS = RESIDENT_BLOCKS<WIDTH, 2>;  // of each
-        const bool fills = heads * ceil_div(task.query_length, 2 * MAP_TILE) >= BLOCKS * multiprocessors;
-        if (task.query_length > MAP_TILE && fills) {
-            call(std::integral_constant<int, 2>{});
-            return;
-        }
+        dispatch_query_tiles(task, heads, int64_t(multiprocessors) * RESIDENT_BLOCKS<WIDTH, 2>, call);
+    } else {
+        call(std::integral_constant<int, 1>{});
     }
-    call(std::integral_constant<int, 1>{});
 }
 
-// Launches a kernel on blocks of `rows` rows of each of so many heads.
-template <class... Parameters, class... Arguments>
-void launch_blocks(const char* name, void (*kernel)(Parameters...), int64_t heads, int64_t length, int64_t rows,
-                   size_t shared_bytes, cudaStream_t stream, const Arguments&... arguments) {
-    const int64_t blocks = heads * ceil_div(length, rows);
-    if (blocks == 0) return;
-    check(launch(kernel, dim3(unsigned(blocks)), dim3(ATTENTION_THREADS), shared_bytes, stream, arguments...), name);
+bool takes_warpgroups(AttentionKernels kernels, DType compute, const AttentionTask& task) {
+    return kernels == AttentionKernels::wgmma && compute == DType::bf16 && task.packs;
+}
+
+sm90a::AttentionGrid grid_of(const AttentionShape& shape, const Context& context) {
+    return {shape.batch * shape.heads, shape.batch * shape.kv_heads, context.multiprocessors(), context.stream()};
 }
 
 void compute_statistics(float2* statistics, Tensor dout, Tensor out, Tensor log_sum_exp, const AttentionTask& task,
@@ -121,19 +117,27 @@ void CudaBackend::attention_forward(Tensor out, Tensor log_sum_exp, Tensor q, Te
     const AttentionTask task = task_of(shape, {out, q, k, v});
     const int64_t heads = shape.batch * shape.heads;
     const cudaStream_t stream = context_.stream();
+    if constexpr (sm90a::IS_BUILT) {
+        if (takes_warpgroups(attention_kernels_, compute_, task)) {
+            sm90a::attention_forward(grid_of(shape, context_), out, log_sum_exp, q, k, v, task);
+            return;
+        }
+    }
     dispatch_width(shape.head_width, [&](auto width) {
         constexpr int WIDTH = decltype(width)::value;
         if (compute_ == DType::f32) {
             launch_blocks("attention_f32_forward", attention_f32_forward_kernel<WIDTH>, heads, task.query_length,
-                          F32_ROWS, F32_FORWARD_BYTES<WIDTH>, stream, rows_of<float>(out), log_sum_exp.f32(),
-                          rows_of<const float>(q), rows_of<const float>(k), rows_of<const float>(v), task);
+                          F32_ROWS, ATTENTION_THREADS, F32_FORWARD_BYTES<WIDTH>, stream, rows_of<float>(out),
+                          log_sum_exp.f32(), rows_of<const float>(q), rows_of<const float>(k), rows_of<const float>(v),
+                          task);
             return;
         }
         dispatch_row_tiles<WIDTH>(task, heads, context_.multiprocessors(), [&](auto row_tiles) {
             constexpr int ROW_TILES = decltype(row_tiles)::value;
             launch_blocks("attention_forward", attention_forward_kernel<WIDTH, ROW_TILES>, heads, task.query_length,
-                          ROW_TILES * MAP_TILE, STAGES_BYTES<WIDTH>, stream, rows_of<bfloat16>(out), log_sum_exp.f32(),
-                          rows_of<const bfloat16>(q), rows_of<const bfloat16>(k), rows_of<const bfloat16>(v), task);
+                          ROW_TILES * MAP_TILE, ATTENTION_THREADS, STAGES_BYTES<WIDTH>, stream, rows_of<bfloat16>(out),
+                          log_sum_exp.f32(), rows_of<const bfloat16>(q), rows_of<const bfloat16>(k),
+                          rows_of<const bfloat16>(v), task);
         });
     });
 }
@@ -154,6 +158,12 @@ void CudaBackend::attention_backward(Tensor dq, Tensor dk, Tensor dv, Tensor dou
     auto* statistics =
         static_cast<float2*>(scratch_.get(size_t(statistics_row(task, shape.batch, 0)) * sizeof(float2)));
     compute_statistics(statistics, dout, out, log_sum_exp, task, shape.batch, stream);
+    if constexpr (sm90a::IS_BUILT) {
+        if (takes_warpgroups(attention_kernels_, compute_, task)) {
+            sm90a::attention_backward(grid_of(shape, context_), dq, dk, dv, dout, q, k, v, statistics, task);
+            return;
+        }
+    }
     dispatch(compute_, [&](auto element) {
         using T = decltype(element);
         const auto rows_dq = rows_of<T>(dq), rows_dk = rows_of<T>(dk), rows_dv = rows_of<T>(dv);
@@ -163,20 +173,21 @@ void CudaBackend::attention_backward(Tensor dq, Tensor dk, Tensor dv, Tensor dou
             constexpr int WIDTH = decltype(width)::value;
             if constexpr (std::is_same_v<T, float>) {
                 launch_blocks("attention_f32_backward_keys", attention_f32_backward_keys_kernel<WIDTH>, key_heads,
-                              task.key_length, F32_ROWS, F32_BACKWARD_BYTES<WIDTH>, stream, rows_dk, rows_dv, rows_dout,
-                              rows_q, rows_k, rows_v, statistics, task);
+                              task.key_length, F32_ROWS, ATTENTION_THREADS, F32_BACKWARD_BYTES<WIDTH>, stream, rows_dk,
+                              rows_dv, rows_dout, rows_q, rows_k, rows_v, statistics, task);
                 launch_blocks("attention_f32_backward_queries", attention_f32_backward_queries_kernel<WIDTH>, heads,
-                              task.query_length, F32_ROWS, F32_BACKWARD_BYTES<WIDTH>, stream, rows_dq, rows_dout,
-                              rows_q, rows_k, rows_v, statistics, task);
+                              task.query_length, F32_ROWS, ATTENTION_THREADS, F32_BACKWARD_BYTES<WIDTH>, stream,
+                              rows_dq, rows_dout, rows_q, rows_k, rows_v, statistics, task);
             } else {
                 launch_blocks("attention_backward_keys", attention_backward_keys_kernel<WIDTH>, key_heads,
-                              task.key_length, MAP_TILE, BACKWARD_KEYS_BYTES<WIDTH>, stream, rows_dk, rows_dv,
-                              rows_dout, rows_q, rows_k, rows_v, statistics, task);
+                              task.key_length, MAP_TILE, ATTENTION_THREADS, BACKWARD_KEYS_BYTES<WIDTH>, stream, rows_dk,
+                              rows_dv, rows_dout, rows_q, rows_k, rows_v, statistics, task);
                 dispatch_row_tiles<WIDTH>(task, heads, context_.multiprocessors(), [&](auto row_tiles) {
                     constexpr int ROW_TILES = decltype(row_tiles)::value;
                     launch_blocks("attention_backward_queries", attention_backward_queries_kernel<WIDTH, ROW_TILES>,
-                                  heads, task.query_length, ROW_TILES * MAP_TILE, STAGES_BYTES<WIDTH>, stream, rows_dq,
-                                  rows_dout, rows_q, rows_k, rows_v, statistics, task);
+                                  heads, task.query_length, ROW_TILES * MAP_TILE, ATTENTION_THREADS,
+                                  STAGES_BYTES<WIDTH>, stream, rows_dq, rows_dout, rows_q, rows_k, rows_v, statistics,
+                                  task);
                 });
             }
         });

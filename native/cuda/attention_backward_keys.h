@@ -5,25 +5,9 @@
 #pragma once
 
 #include "attention_fragments.h"
+#include "attention_gradients.h"
 
 namespace dllm::cuda {
-
-// scores become P, dweights become dS; statistics (8 TILES): of each column's query
-template <int TILES>
-__device__ void scores_to_weights(SumFragments<1, TILES>& scores, SumFragments<1, TILES>& dweights,
-                                  const float2* statistics, float scale) {
-    const int t = int(threadIdx.x) % 4;
-#pragma unroll
-    for (int n = 0; n < TILES; n++) {
-        const float4 pair = *reinterpret_cast<const float4*>(statistics + 8 * n + 2 * t);
-#pragma unroll
-        for (int i = 0; i < 4; i++) {
-            const float weight = fast_exp2(fmaf(scores[0][n][i], scale, i % 2 == 0 ? -pair.x : -pair.z));
-            scores[0][n][i] = weight;
-            dweights[0][n][i] = weight * (dweights[0][n][i] - (i % 2 == 0 ? pair.y : pair.w));
-        }
-    }
-}
 
 // Whether values stay in shared memory and are read again for every product, for lack of registers.
 template <int WIDTH>

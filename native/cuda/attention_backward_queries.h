@@ -3,25 +3,9 @@
 #pragma once
 
 #include "attention_fragments.h"
+#include "attention_gradients.h"
 
 namespace dllm::cuda {
-
-// scores become dS; statistics of each row that a lane holds
-template <int ROW_TILES, int TILES>
-__device__ void scores_to_gradients(SumFragments<ROW_TILES, TILES>& scores,
-                                    const SumFragments<ROW_TILES, TILES>& dweights,
-                                    const float2 (&statistics)[ROW_TILES][2], float scale) {
-#pragma unroll
-    for (int m = 0; m < ROW_TILES; m++)
-#pragma unroll
-        for (int n = 0; n < TILES; n++)
-#pragma unroll
-            for (int i = 0; i < 4; i++) {
-                const float2 row = statistics[m][i / 2];
-                const float weight = fast_exp2(fmaf(scores[m][n][i], scale, -row.x));
-                scores[m][n][i] = weight * (dweights[m][n][i] - row.y);
-            }
-}
 
 // dq, dout, q (B Tq, H D)   k, v (B Tk, G D)   statistics: see attention_statistics.h
 template <int WIDTH, int ROW_TILES>
@@ -45,19 +29,12 @@ __global__ void __launch_bounds__(ATTENTION_THREADS, (RESIDENT_BLOCKS<WIDTH, ROW
     cp_async_commit();
     cp_async_wait<0>();
     sync_threads();
-    const int warp_row = int(threadIdx.x) / WARP_SIZE * WARP_ROWS, lane = int(threadIdx.x) % WARP_SIZE;
+    const int warp_row = int(threadIdx.x) / WARP_SIZE * WARP_ROWS;
     RowFragments<ROW_TILES, WIDTH / 16> query_rows, gradient_rows;
     load_rows<WIDTH, ROW_TILES>(query_rows, shared + warp_row * TILE_STRIDE<WIDTH>);
     load_rows<WIDTH, ROW_TILES>(gradient_rows, gradients + warp_row * TILE_STRIDE<WIDTH>);
     float2 of_row[ROW_TILES][2];
-    const float2* of_block = statistics + statistics_row(task, block.b, block.head) + block.first;
-#pragma unroll
-    for (int m = 0; m < ROW_TILES; m++)
-#pragma unroll
-        for (int upper = 0; upper < 2; upper++) {
-            const int row = warp_row + 16 * m + 8 * upper + lane / 4;
-            of_row[m][upper] = row < block.rows ? of_block[row] : make_float2(INFINITY, 0);
-        }
+    load_statistics<ROW_TILES>(of_row, statistics + statistics_row(task, block.b, block.head), block, warp_row);
     sync_threads();
 
     const float scale = task.scale * LOG2_E;

@@ -75,18 +75,18 @@ struct KeyStages {
 };
 
 // Writes `rows` rows out; those from `inside` on are zeros, whatever the tile holds.
-template <int WIDTH>
+template <int WIDTH, int THREADS = ATTENTION_THREADS>
 __device__ void store_tile(Rows<bfloat16> to, const bfloat16* tile, int rows, int inside, const AttentionTask& task) {
     if (task.packs) {
         constexpr int PACKS = WIDTH / PACK<bfloat16>;
-        for (int index = int(threadIdx.x); index < rows * PACKS; index += ATTENTION_THREADS) {
+        for (int index = int(threadIdx.x); index < rows * PACKS; index += THREADS) {
             const int row = index / PACKS, column = index % PACKS * PACK<bfloat16>;
             if (column >= task.width) continue;
             const uint4 values = *reinterpret_cast<const uint4*>(tile + row * TILE_STRIDE<WIDTH> + column);
             *reinterpret_cast<uint4*>(to.row(row) + column) = row < inside ? values : make_uint4(0, 0, 0, 0);
         }
     } else {
-        for (int index = int(threadIdx.x); index < rows * WIDTH; index += ATTENTION_THREADS) {
+        for (int index = int(threadIdx.x); index < rows * WIDTH; index += THREADS) {
             const int row = index / WIDTH, column = index % WIDTH;
             if (column >= task.width) continue;
             to.row(row)[column] = row < inside ? tile[row * TILE_STRIDE<WIDTH> + column] : from_float<bfloat16>(0);

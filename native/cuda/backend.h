@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../backend.h"
+#include "attention_choice.h"
 #include "context.h"
 #include "matmul_plans.h"
 #include "recording.h"
@@ -14,7 +15,8 @@ class CudaBackend final : public Backend {
 public:
     // compute is f32 (no TF32) or bf16. Throws ERR_CONFIG, ERR_DEVICE, ERR_OUT_OF_MEMORY.
     CudaBackend(int device, DType compute)
-        : compute_(compute), context_(device), plans_(context_, MatmulOptions::from_environment()) {}
+        : compute_(compute), context_(device), attention_kernels_(attention_kernels_from_environment(device)),
+          plans_(context_, MatmulOptions::from_environment()) {}
 
     const char* name() const override { return compute_ == DType::bf16 ? "cuda bfloat16" : "cuda float32"; }
     DType compute_dtype() const override { return compute_; }
@@ -94,6 +96,7 @@ public:
 private:
     DType compute_;
     Context context_;
+    AttentionKernels attention_kernels_;
     MatmulPlans plans_;
     Scratch scratch_{context_};
     RecordingCounts recording_counts_;

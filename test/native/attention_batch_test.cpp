@@ -2,6 +2,7 @@
 #include "cpu/backend.h"
 #include "cpu/kernels.h"
 #include "cuda/backend.h"
+#include "emulated/hopper.h"
 #include "op_run.h"
 #include "test.h"
 
@@ -103,6 +104,12 @@ TEST(emulated_attention_sequences_do_not_depend_on_the_batch) {
     cuda::CudaBackend float32(0, DType::f32), bfloat16(0, DType::bf16);
     check_independence(float32, float32.name(), {33});
     check_independence(bfloat16, bfloat16.name(), {33, 64});
+}
+
+TEST(emulated_attention_of_warpgroups_does_not_depend_on_the_batch) {
+    const emulated::Hopper hopper;
+    cuda::CudaBackend backend(0, DType::bf16);
+    check_independence(backend, "wgmma", {64, 128});
 }
 
 }  // namespace

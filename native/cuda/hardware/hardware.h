@@ -1,5 +1,6 @@
 // What kernels need beyond plain C++: launching, shared memory, barriers, warp exchanges, tensor cores, asynchronous
-// copies. Kernels include this one header; the tests put a header of the same name in its place, which emulates it.
+// copies. Kernels include this one header, and those for sm_90a also warpgroup.h; the tests put headers of the same
+// names in their place, which emulate it.
 #pragma once
 
 #include <cuda_bf16.h>

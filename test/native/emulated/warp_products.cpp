@@ -4,6 +4,8 @@
 #include "block.h"
 #include "matrix_descriptor.h"
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 #include <limits>
@@ -22,17 +24,21 @@ float widen(uint16_t bits) { return std::bit_cast<float>(unsigned(bits) << 16); 
 int row_of(int lane, int i) { return lane / 4 + 8 * (i / 2); }
 int column_of(int lane, int i) { return 2 * (lane % 4) + i % 2; }
 
-uint16_t read_element(const MatrixDescriptor& matrix, bool k_major, int major, int other) {
+// Elements that lie next to each other, 16 bytes: `major` counts along them.
+constexpr int CHUNK = 8;
+using Chunk = std::array<uint16_t, CHUNK>;
+
+Chunk read_chunk(const MatrixDescriptor& matrix, bool k_major, int major, int other) {
     const Block& block = running_block();
     const size_t offset = matrix.offset(k_major, major, other);
     const std::byte* at = block.shared().begin() + offset;
-    check_shared("wgmma", at, sizeof(uint16_t));
-    if (!block.async_proxy().sees(block.shared(), at, sizeof(uint16_t)))
+    Chunk chunk;
+    check_shared("wgmma", at, sizeof(chunk));
+    if (!block.async_proxy().sees(block.shared(), at, sizeof(chunk)))
         fault("wgmma reads shared memory at offset " + std::to_string(offset) +
               ", which was written after the last barrier before which all threads fenced the async proxy");
-    uint16_t value;
-    std::memcpy(&value, at, sizeof(value));
-    return value;
+    std::memcpy(chunk.data(), at, sizeof(chunk));
+    return chunk;
 }
 
 MatrixDescriptor decode(uint64_t bits) {
@@ -48,15 +54,15 @@ std::vector<uint16_t> WarpProducts::read_a(const Product& product) {
     if (product.call.a == nullptr) {
         const MatrixDescriptor matrix = decode(product.call.a_descriptor);
         for (int row = 0; row < ROWS; row++)
-            for (int k = 0; k < DEPTH; k++)
-                values[size_t(row * DEPTH + k)] = read_element(matrix, true, k, product.first_row + row);
+            for (int k = 0; k < DEPTH; k += CHUNK)
+                std::ranges::copy(read_chunk(matrix, true, k, product.first_row + row), &values[row * DEPTH + k]);
         return values;
     }
     for (int lane = 0; lane < LANES; lane++)
         for (int i = 0; i < 4; i++) {
             const int row = lane / 4 + 8 * (i % 2), k = 2 * (lane % 4) + 8 * (i / 2);
-            values[size_t(row * DEPTH + k)] = uint16_t(product.a[lane][i]);
-            values[size_t(row * DEPTH + k + 1)] = uint16_t(product.a[lane][i] >> 16);
+            values[row * DEPTH + k] = uint16_t(product.a[lane][i]);
+            values[row * DEPTH + k + 1] = uint16_t(product.a[lane][i] >> 16);
         }
     return values;
 }
@@ -65,10 +71,17 @@ std::vector<uint16_t> WarpProducts::read_b(const Product& product) {
     const MatrixDescriptor matrix = decode(product.call.b_descriptor);
     const int columns = 8 * product.call.tiles;
     std::vector<uint16_t> values(size_t(DEPTH * columns));
-    for (int k = 0; k < DEPTH; k++)
+    if (product.call.b_is_k_major) {
         for (int column = 0; column < columns; column++)
-            values[size_t(k * columns + column)] = product.call.b_is_k_major ? read_element(matrix, true, k, column)
-                                                                             : read_element(matrix, false, column, k);
+            for (int k = 0; k < DEPTH; k += CHUNK) {
+                const Chunk chunk = read_chunk(matrix, true, k, column);
+                for (int i = 0; i < CHUNK; i++) values[(k + i) * columns + column] = chunk[i];
+            }
+    } else {
+        for (int k = 0; k < DEPTH; k++)
+            for (int column = 0; column < columns; column += CHUNK)
+                std::ranges::copy(read_chunk(matrix, false, column, k), &values[k * columns + column]);
+    }
     return values;
 }
 
