@@ -112,5 +112,19 @@ TEST(gpu_training_of_two_models_at_the_same_time) {
     check_two_models(make_gpu);
 }
 
+std::unique_ptr<Backend> make_gpu_with_warpgroups(DType dtype) {
+    const EnvironmentSetting attention("DLLM_CUDA_ATTENTION", "wgmma");
+    const CudaFacts facts = gpus().facts();
+    if (problem().empty() && facts.devices.at(0).compute_capability != 90) skip("its compute capability is not 9.0");
+    if (problem().empty() && facts.architectures.find("90") == std::string::npos) skip("the module has no code for 90");
+    return make_gpu(dtype);
+}
+
+TEST(gpu_attention_of_warpgroups) {
+    run_op_cases(*make_gpu_with_warpgroups(DType::bf16), Buffers::both,
+                 [](const OpCase& op_case) { return op_case.name.starts_with("attention"); });
+}
+TEST(gpu_model_vectors_with_attention_of_warpgroups) { check_model_vectors_in_bfloat16(make_gpu_with_warpgroups); }
+
 }  // namespace
 }  // namespace dllm
