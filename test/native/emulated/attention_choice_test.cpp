@@ -12,16 +12,17 @@ using namespace test;
 
 bool is_attention(const OpCase& op_case) { return op_case.name.starts_with("attention"); }
 
-void run_in_order(emulated::Order order, Buffers buffers) {
+// In tight buffers: rows that are strided are not of whole 16-byte groups, and other kernels take them.
+void run_in_order(emulated::Order order) {
     const emulated::Hopper hopper;
     emulated::set_order(order, 1);
     cuda::CudaBackend backend(0, DType::bf16);
-    run_op_cases(backend, buffers, is_attention);
+    run_op_cases(backend, Buffers::tight, is_attention);
 }
 
-TEST(emulated_attention_of_warpgroups) { run_in_order(emulated::Order::ascending, Buffers::both); }
-TEST(emulated_attention_of_warpgroups_descending) { run_in_order(emulated::Order::descending, Buffers::tight); }
-TEST(emulated_attention_of_warpgroups_shuffled) { run_in_order(emulated::Order::shuffled, Buffers::strided); }
+TEST(emulated_attention_of_warpgroups) { run_in_order(emulated::Order::ascending); }
+TEST(emulated_attention_of_warpgroups_descending) { run_in_order(emulated::Order::descending); }
+TEST(emulated_attention_of_warpgroups_shuffled) { run_in_order(emulated::Order::shuffled); }
 
 TEST(emulated_model_vectors_with_attention_of_warpgroups) {
     const emulated::Hopper hopper;
