@@ -98,7 +98,8 @@ __device__ void issue_weighted_rows(float (&sums)[WIDTH / 8][4], const unsigned 
     for (int k = 0; k < DEPTH; k++) wgmma_bf16<Major::mn>(sums, weights[k], rows + row_step(k), true);
 }
 
-// Waits for all products of the warpgroup.
+// Waits for all products of the warpgroup. No branch stands between their issue and this wait, nor any access to their
+// registers: ptxas would wait after each single one, and say so (C7510, C7515, C7519).
 __device__ __forceinline__ void finish_products() {
     wgmma_commit();
     wgmma_wait<0>();
