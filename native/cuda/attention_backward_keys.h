@@ -81,7 +81,9 @@ __global__ void __launch_bounds__(ATTENTION_THREADS, (RESIDENT_BLOCKS<WIDTH, 1>)
             if constexpr (VALUES_STAY<WIDTH>) load_rows<WIDTH, 1>(value_rows, values + warp_row * TILE_STRIDE<WIDTH>);
             add_dot_products<WIDTH, 1, QUERIES / 8>(dweights, value_rows, gradients);
             if (kind != TileMap::OPEN) open.close_others(scores);
-            scores_to_weights<QUERIES / 8>(scores, dweights, shared_statistics + stage * MAP_TILE + first, scale);
+            const float2* of_columns = shared_statistics + stage * MAP_TILE + first;
+            scores_to_weights<QUERIES / 8>(scores, of_columns, scale);
+            weights_to_gradients<QUERIES / 8>(dweights, scores, of_columns);
             RowFragments<1, QUERIES / 16> weights, dscores;
             round_to_rows<1, QUERIES / 16>(weights, scores);
             add_weighted_rows<WIDTH, 1, QUERIES / 16>(value_sums, weights, gradients);

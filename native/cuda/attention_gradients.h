@@ -6,20 +6,30 @@
 
 namespace dllm::cuda {
 
-// Rows are keys: scores become P, dweights become dS; statistics (8 TILES): of each column's query
+// Rows are keys: scores become P; statistics (8 TILES): of each column's query
 template <int TILES>
-__device__ void scores_to_weights(SumFragments<1, TILES>& scores, SumFragments<1, TILES>& dweights,
-                                  const float2* statistics, float scale) {
+__device__ void scores_to_weights(SumFragments<1, TILES>& scores, const float2* statistics, float scale) {
     const int t = int(threadIdx.x) % 4;
 #pragma unroll
     for (int n = 0; n < TILES; n++) {
         const float4 pair = *reinterpret_cast<const float4*>(statistics + 8 * n + 2 * t);
 #pragma unroll
-        for (int i = 0; i < 4; i++) {
-            const float weight = fast_exp2(fmaf(scores[0][n][i], scale, i % 2 == 0 ? -pair.x : -pair.z));
-            scores[0][n][i] = weight;
-            dweights[0][n][i] = weight * (dweights[0][n][i] - (i % 2 == 0 ? pair.y : pair.w));
-        }
+        for (int i = 0; i < 4; i++)
+            scores[0][n][i] = fast_exp2(fmaf(scores[0][n][i], scale, i % 2 == 0 ? -pair.x : -pair.z));
+    }
+}
+
+// The same: dweights become dS.
+template <int TILES>
+__device__ void weights_to_gradients(SumFragments<1, TILES>& dweights, const SumFragments<1, TILES>& weights,
+                                     const float2* statistics) {
+    const int t = int(threadIdx.x) % 4;
+#pragma unroll
+    for (int n = 0; n < TILES; n++) {
+        const float4 pair = *reinterpret_cast<const float4*>(statistics + 8 * n + 2 * t);
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            dweights[0][n][i] = weights[0][n][i] * (dweights[0][n][i] - (i % 2 == 0 ? pair.y : pair.w));
     }
 }
 

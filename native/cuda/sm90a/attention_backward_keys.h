@@ -75,27 +75,37 @@ __global__ void __launch_bounds__(ATTENTION_THREADS, WIDTH <= 64 ? 3 : 2)
             OpenScores<1, QUERIES / 8> open;
             if (kind != TileMap::OPEN) open.load_queries(task, kind, warp_row, first);
             SumFragments<1, QUERIES / 8> scores, dweights;
+            // The gradient of the weights is computed beside the weights, and that of the values beside that of scores.
+            wgmma_fence_operands(scores, dweights);
+            if constexpr (!ROWS_STAY<WIDTH>) wgmma_fence_operands(key_rows, value_rows);
+            wgmma_fence();
             if constexpr (ROWS_STAY<WIDTH>) {
-                wgmma_fence_operands(scores, dweights);
-                wgmma_fence();
                 issue_dot_products<WIDTH>(scores[0], keys, queries);
+                wgmma_commit();
                 issue_dot_products<WIDTH>(dweights[0], values, gradients);
             } else {
-                wgmma_fence_operands(scores, dweights, key_rows, value_rows);
-                wgmma_fence();
                 issue_dot_products<WIDTH>(scores[0], key_rows[0], queries);
+                wgmma_commit();
                 issue_dot_products<WIDTH>(dweights[0], value_rows[0], gradients);
             }
-            finish_products();
-            wgmma_fence_operands(scores, dweights);
+            wgmma_commit();
+            wgmma_wait<1>();
+            wgmma_fence_operands(scores);
+            const float2* of_columns = shared_statistics + stage * MAP_TILE + first;
             if (kind != TileMap::OPEN) open.close_others(scores);
-            scores_to_weights<QUERIES / 8>(scores, dweights, shared_statistics + stage * MAP_TILE + first, scale);
+            scores_to_weights<QUERIES / 8>(scores, of_columns, scale);
             RowFragments<1, QUERIES / 16> weights, dscores;
             round_to_rows<1, QUERIES / 16>(weights, scores);
-            round_to_rows<1, QUERIES / 16>(dscores, dweights);
-            wgmma_fence_operands(value_sums, key_sums, weights, dscores);
+            wgmma_fence_operands(scores, value_sums, weights);
+            wgmma_wait<0>();
+            wgmma_fence_operands(dweights);
             wgmma_fence();
             issue_weighted_rows<WIDTH>(value_sums[0], weights[0], gradients);
+            wgmma_commit();
+            weights_to_gradients<QUERIES / 8>(dweights, scores, of_columns);
+            round_to_rows<1, QUERIES / 16>(dscores, dweights);
+            wgmma_fence_operands(key_sums, dscores);
+            wgmma_fence();
             issue_weighted_rows<WIDTH>(key_sums[0], dscores[0], queries);
             finish_products();
             wgmma_fence_operands(value_sums, key_sums, weights, dscores);
