@@ -64,9 +64,10 @@ __global__ void __launch_bounds__(ATTENTION_THREADS, (RESIDENT_BLOCKS<WIDTH, ROW
             add_dot_products<WIDTH, ROW_TILES, KEYS / 8>(scores, query_rows, keys);
             add_dot_products<WIDTH, ROW_TILES, KEYS / 8>(dweights, gradient_rows, values);
             if (masked) open.close_others(scores);
-            scores_to_gradients<ROW_TILES, KEYS / 8>(scores, dweights, of_row, scale);
+            scores_to_weights<ROW_TILES, KEYS / 8>(scores, of_row, scale);
+            weights_to_gradients<ROW_TILES, KEYS / 8>(dweights, scores, of_row);
             RowFragments<ROW_TILES, KEYS / 16> dscores;
-            round_to_rows<ROW_TILES, KEYS / 16>(dscores, scores);
+            round_to_rows<ROW_TILES, KEYS / 16>(dscores, dweights);
             add_weighted_rows<WIDTH, ROW_TILES, KEYS / 16>(sums, dscores, keys);
         }
         tile = next;

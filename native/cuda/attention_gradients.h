@@ -33,21 +33,31 @@ __device__ void weights_to_gradients(SumFragments<1, TILES>& dweights, const Sum
     }
 }
 
-// Rows are queries: scores become dS; statistics of each row that a lane holds
+// Rows are queries: scores become P; statistics of each row that a lane holds
 template <int ROW_TILES, int TILES>
-__device__ void scores_to_gradients(SumFragments<ROW_TILES, TILES>& scores,
-                                    const SumFragments<ROW_TILES, TILES>& dweights,
-                                    const float2 (&statistics)[ROW_TILES][2], float scale) {
+__device__ void scores_to_weights(SumFragments<ROW_TILES, TILES>& scores, const float2 (&statistics)[ROW_TILES][2],
+                                  float scale) {
 #pragma unroll
     for (int m = 0; m < ROW_TILES; m++)
 #pragma unroll
         for (int n = 0; n < TILES; n++)
 #pragma unroll
-            for (int i = 0; i < 4; i++) {
-                const float2 row = statistics[m][i / 2];
-                const float weight = fast_exp2(fmaf(scores[m][n][i], scale, -row.x));
-                scores[m][n][i] = weight * (dweights[m][n][i] - row.y);
-            }
+            for (int i = 0; i < 4; i++)
+                scores[m][n][i] = fast_exp2(fmaf(scores[m][n][i], scale, -statistics[m][i / 2].x));
+}
+
+// The same: dweights become dS.
+template <int ROW_TILES, int TILES>
+__device__ void weights_to_gradients(SumFragments<ROW_TILES, TILES>& dweights,
+                                     const SumFragments<ROW_TILES, TILES>& weights,
+                                     const float2 (&statistics)[ROW_TILES][2]) {
+#pragma unroll
+    for (int m = 0; m < ROW_TILES; m++)
+#pragma unroll
+        for (int n = 0; n < TILES; n++)
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+                dweights[m][n][i] = weights[m][n][i] * (dweights[m][n][i] - statistics[m][i / 2].y);
 }
 
 // Those of a head's queries, for each row that a lane holds, where its first one is row warp_row of the block.
