@@ -5,6 +5,8 @@
 #include "attention_task.h"
 #include "context.h"
 
+#include <type_traits>
+
 namespace dllm::cuda {
 
 // On blocks of `rows` rows of each of so many heads.
