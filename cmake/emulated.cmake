@@ -61,7 +61,7 @@ endforeach()
 if(wrappers)
     add_library(dllm_emulated_cuda STATIC ${wrappers})
     target_include_directories(dllm_emulated_cuda PRIVATE ${emulated}/include)
-    target_compile_definitions(dllm_emulated_cuda PRIVATE DLLM_SM90A)
+    target_compile_definitions(dllm_emulated_cuda PRIVATE DLLM_SM90A=1)
     target_compile_options(dllm_emulated_cuda PRIVATE
         -Wno-unknown-pragmas    # those for nvcc, such as unroll
         # Kernels move packs of elements as one uint4, which nvcc allows; for C++ that is an object of another type.

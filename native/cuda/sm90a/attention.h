@@ -6,12 +6,8 @@
 
 namespace dllm::cuda::sm90a {
 
-// Whether this module has the code for sm_90a.
-#ifdef DLLM_SM90A
-constexpr bool IS_BUILT = true;
-#else
-constexpr bool IS_BUILT = false;
-#endif
+// Whether this module has the code for sm_90a; CMake says so.
+constexpr bool IS_BUILT = DLLM_SM90A == 1;
 
 // What launches depend on beside the task: heads of the whole batch, multiprocessors of the device.
 struct AttentionGrid {
