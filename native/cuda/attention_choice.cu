@@ -3,7 +3,7 @@
 
 #include "../cuda_module.h"
 #include "context.h"
-#include "environment_option.h"
+#include "environment.h"
 #include "sm90a/attention.h"
 
 #include <string>
@@ -11,7 +11,7 @@
 namespace dllm::cuda {
 
 AttentionKernels attention_kernels_from_environment(int device) {
-    if (environment_option("DLLM_CUDA_ATTENTION", {"portable", "wgmma"}, 0) == 0) return AttentionKernels::portable;
+    if (environment_choice("DLLM_CUDA_ATTENTION", {"portable", "wgmma"}, 0) == 0) return AttentionKernels::portable;
     if (!sm90a::IS_BUILT)
         fail(ErrorCode::config,
              "DLLM_CUDA_ATTENTION=wgmma: this build has no kernels for sm_90a; DLLM_CUDA_ARCHS must name 90");

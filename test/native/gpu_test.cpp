@@ -58,7 +58,7 @@ void check_products_by_epilogues(DType dtype) {
     const EnvironmentSetting epilogues("DLLM_CUDA_EPILOGUES", "on");
     const std::unique_ptr<Backend> backend = make_gpu(dtype);
     run_op_cases(*backend, [](const OpCase& op_case) { return op_case.name.starts_with("matmul"); });
-    CHECK(backend->plans().find("\nfusion 1") != std::string::npos);
+    CHECK(backend->plans().find("\nfusion yes") != std::string::npos);
 }
 
 TEST(gpu_products_by_epilogues_in_float32) { check_products_by_epilogues(DType::f32); }
@@ -121,7 +121,7 @@ std::unique_ptr<Backend> make_gpu_with_warpgroups(DType dtype) {
 }
 
 TEST(gpu_attention_of_warpgroups) {
-    run_op_cases(*make_gpu_with_warpgroups(DType::bf16), Buffers::both,
+    run_op_cases(*make_gpu_with_warpgroups(DType::bf16),
                  [](const OpCase& op_case) { return op_case.name.starts_with("attention"); });
 }
 TEST(gpu_model_vectors_with_attention_of_warpgroups) { check_model_vectors_in_bfloat16(make_gpu_with_warpgroups); }

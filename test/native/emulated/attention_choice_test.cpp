@@ -12,12 +12,12 @@ using namespace test;
 
 bool is_attention(const OpCase& op_case) { return op_case.name.starts_with("attention"); }
 
-// In tight buffers: rows that are strided are not of whole 16-byte groups, and other kernels take them.
+// In tight buffers: rows that are strided are not of whole 16-byte groups, and the portable kernels take them.
 void run_in_order(emulated::Order order) {
     const emulated::Hopper hopper;
     emulated::set_order(order, 1);
     cuda::CudaBackend backend(0, DType::bf16);
-    run_op_cases(backend, Buffers::tight, is_attention);
+    run_op_cases(backend, is_attention);
 }
 
 TEST(emulated_attention_of_warpgroups) { run_in_order(emulated::Order::ascending); }
@@ -36,9 +36,8 @@ TEST(emulated_attention_of_warpgroups_is_what_runs) {
     const auto is_one = [](const OpCase& op_case) {
         return is_attention(op_case) && op_case.name.find("full 2 x 200") != std::string::npos;
     };
-    run_op_cases(float32, Buffers::tight, is_one);
-    check_throws([&] { run_op_cases(bfloat16, Buffers::tight, is_one); },
-                 "on a device that is not of compute capability 9.0");
+    run_op_cases(float32, is_one);
+    check_throws([&] { run_op_cases(bfloat16, is_one); }, "on a device that is not of compute capability 9.0");
 }
 
 TEST(attention_kernels_are_chosen_by_the_environment) {
