@@ -2,6 +2,7 @@
 #include "cpu/backend.h"
 #include "cpu/kernels.h"
 #include "cuda/backend.h"
+#include "device_checks.h"
 #include "emulated/hopper.h"
 #include "op_run.h"
 #include "test.h"
@@ -27,9 +28,9 @@ Matrix<float> sequence(const Matrix<float>& all, int64_t b, int64_t rows) {
 struct Inputs {
     Matrix<float> q, k, v, dout;
 
-    explicit Inputs(int64_t head_width) {
+    Inputs(int64_t head_width, int64_t sequences) {
         Random random(41);
-        const int64_t rows = int64_t(LENGTHS.size()) * LENGTH;
+        const int64_t rows = sequences * LENGTH;
         q = random.normal<float>(rows, HEADS * head_width);
         k = random.normal<float>(rows, KV_HEADS * head_width);
         v = random.normal<float>(rows, KV_HEADS * head_width);
@@ -74,11 +75,16 @@ std::vector<std::vector<uint32_t>> attend(Backend& backend, AttentionKind kind, 
     return {run.bits(out), run.bits(dq), run.bits(dk), run.bits(dv)};
 }
 
-void check_independence(Backend& backend, const std::string& name, std::initializer_list<int64_t> head_widths) {
+}  // namespace
+
+void check_independent_sequences(Backend& backend, const std::string& name, std::initializer_list<int64_t> head_widths,
+                                 int64_t repeats) {
+    std::vector<int32_t> lengths;
+    for (int64_t i = 0; i < repeats; i++) lengths.insert(lengths.end(), LENGTHS.begin(), LENGTHS.end());
     for (const AttentionKind kind : {AttentionKind::full, AttentionKind::causal}) {
         for (const int64_t head_width : head_widths) {
-            const Inputs inputs(head_width);
-            const auto together = attend(backend, kind, inputs, LENGTH, LENGTHS);
+            const Inputs inputs(head_width, int64_t(lengths.size()));
+            const auto together = attend(backend, kind, inputs, LENGTH, lengths);
             for (int64_t b = 0; b < int64_t(LENGTHS.size()); b++) {
                 const auto alone = attend(backend, kind, Inputs(inputs, b, LENGTHS[b]), LENGTHS[b], {});
                 for (int result = OUT; result < RESULTS; result++) {
@@ -96,20 +102,23 @@ void check_independence(Backend& backend, const std::string& name, std::initiali
     }
 }
 
+namespace {
+
 TEST(attention_sequences_do_not_depend_on_the_batch) {
-    for (const std::string& path : usable_paths()) check_independence(*make_cpu_backend(path), path, {8, 33, 64});
+    for (const std::string& path : usable_paths())
+        check_independent_sequences(*make_cpu_backend(path), path, {8, 33, 64}, 1);
 }
 
 TEST(emulated_attention_sequences_do_not_depend_on_the_batch) {
     cuda::CudaBackend float32(0, DType::f32), bfloat16(0, DType::bf16);
-    check_independence(float32, float32.name(), {33});
-    check_independence(bfloat16, bfloat16.name(), {33, 64});
+    check_independent_sequences(float32, float32.name(), {33}, 1);
+    check_independent_sequences(bfloat16, bfloat16.name(), {33, 64}, 1);
 }
 
 TEST(emulated_attention_of_warpgroups_does_not_depend_on_the_batch) {
     const emulated::Hopper hopper;
     cuda::CudaBackend backend(0, DType::bf16);
-    check_independence(backend, "wgmma", {64, 128});
+    check_independent_sequences(backend, "wgmma", {64, 128}, 1);
 }
 
 }  // namespace

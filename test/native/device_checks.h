@@ -5,7 +5,9 @@
 #include "config.h"
 
 #include <functional>
+#include <initializer_list>
 #include <memory>
+#include <string>
 
 namespace dllm {
 
@@ -29,6 +31,11 @@ void check_request_beyond_all_memory(const MakeBackend& make);
 void check_full_device(const MakeBackend& make);
 // Two models that train at the same time, each on a thread, have the bits of each alone.
 void check_two_models(const MakeBackend& make);
+
+// attention_batch_test.cpp: the bits of sequences alone and in a ragged batch of five of them, repeated. A GPU may take
+// other kernels where a batch fills it.
+void check_independent_sequences(Backend& backend, const std::string& name, std::initializer_list<int64_t> head_widths,
+                                 int64_t repeats);
 
 // device_sampling.cpp: texts in float32 against the CPU's, whatever the remasking, at temperatures 0 and 1.
 void check_samples(const MakeBackend& make);

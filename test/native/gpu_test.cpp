@@ -64,6 +64,14 @@ void check_products_by_epilogues(DType dtype) {
 TEST(gpu_products_by_epilogues_in_float32) { check_products_by_epilogues(DType::f32); }
 TEST(gpu_products_by_epilogues_in_bfloat16) { check_products_by_epilogues(DType::bf16); }
 
+// Enough sequences that they fill a GPU of 160 multiprocessors.
+constexpr int64_t REPEATS = 8;
+
+TEST(gpu_attention_sequences_do_not_depend_on_the_batch) {
+    check_independent_sequences(*make_gpu(DType::f32), "float32", {33}, REPEATS);
+    check_independent_sequences(*make_gpu(DType::bf16), "bfloat16", {33, 64, 128}, REPEATS);
+}
+
 TEST(gpu_model_vectors) { check_model_vectors(make_gpu); }
 TEST(gpu_model_vectors_in_bfloat16) { check_model_vectors_in_bfloat16(make_gpu); }
 TEST(gpu_optimizer_vectors) { check_optimizer_vectors(make_gpu); }
@@ -123,6 +131,9 @@ std::unique_ptr<Backend> make_gpu_with_warpgroups(DType dtype) {
 TEST(gpu_attention_of_warpgroups) {
     run_op_cases(*make_gpu_with_warpgroups(DType::bf16),
                  [](const OpCase& op_case) { return op_case.name.starts_with("attention"); });
+}
+TEST(gpu_attention_of_warpgroups_does_not_depend_on_the_batch) {
+    check_independent_sequences(*make_gpu_with_warpgroups(DType::bf16), "wgmma", {64, 128}, REPEATS);
 }
 TEST(gpu_model_vectors_with_attention_of_warpgroups) { check_model_vectors_in_bfloat16(make_gpu_with_warpgroups); }
 

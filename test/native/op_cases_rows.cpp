@@ -217,6 +217,8 @@ void add_row_cases(OpCases& cases) {
         add_layer_norm(cases, shape, true, 1, 0, layer_norm_tolerance(shape.cols));
         add_rms_norm(cases, shape, 1);
     }
+    // More rows than the blocks of a GPU of 160 multiprocessors take at once
+    add_layer_norm(cases, {2000, 256}, true, 1, 0, layer_norm_tolerance(256));
     add_layer_norm(cases, {9, 257}, true, 0.5, 100, 5e-5);
     add_rms_norm(cases, {9, 257}, 1e-4);  // eps decides
     add_rms_norm(cases, {9, 257}, 1e4);
