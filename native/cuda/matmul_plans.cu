@@ -4,7 +4,7 @@
 #include "failed_devices.h"
 #include "matmul_rows.h"
 
-#include <chrono>
+#include <optional>
 
 namespace dllm::cuda {
 namespace {
@@ -35,21 +35,6 @@ bool forget_derived(std::map<MatmulKey, Kept>& all, const MatmulKey& tried) {
 }
 
 }  // namespace
-
-// A while in which work is tried; its length is added to the total.
-class MatmulPlans::Trial {
-public:
-    explicit Trial(MatmulPlans& plans) : plans_(plans) {}
-    ~Trial() { plans_.seconds_ += std::chrono::duration<double>(Clock::now() - begin_).count(); }
-    Trial(const Trial&) = delete;
-    Trial& operator=(const Trial&) = delete;
-
-private:
-    using Clock = std::chrono::steady_clock;
-
-    MatmulPlans& plans_;
-    Clock::time_point begin_ = Clock::now();
-};
 
 void MatmulPlans::run(const MatmulProduct& product) {
     const MatmulPlan* plan = find(product);
@@ -110,7 +95,6 @@ bool MatmulPlans::derive(MatmulPlan& plan) const {
 
 void MatmulPlans::choose_fastest(MatmulPlan& plan, const MatmulProduct& product,
                                  const std::vector<Algorithm>& candidates) {
-    const Trial trial(*this);
     MatmulProduct tried = product;
     std::optional<Elsewhere> elsewhere;
     if (product.addend && product.addend.data == product.out.data)  // a trial must not add to it
@@ -126,7 +110,7 @@ void MatmulPlans::choose_fastest(MatmulPlan& plan, const MatmulProduct& product,
             return false;
         });
     }
-    const std::vector<std::optional<float>> times = stopwatch().medians(works, MOST_SECONDS_OF_A_KEY);
+    const std::vector<std::optional<float>> times = stopwatch_.medians(works, MOST_SECONDS_OF_A_KEY);
     std::optional<float> best;
     for (size_t i = 0; i < candidates.size(); i++) {
         if (!times[i] || (best && *times[i] >= *best)) continue;
@@ -155,7 +139,7 @@ FusionChoice MatmulPlans::choose_fusion(const MatmulKey& key, const MatmulProduc
     try {
         if (find(product) == nullptr) return {Fused::not_offered, {}};
         if (known != nullptr) return {Fused::yes, {}, true};
-        return {always || is_faster_fused(rehearse) ? Fused::yes : Fused::slower, {}};
+        return {always ? Fused::yes : time_fused(rehearse), {}};
     } catch (const Error& error) {
         require_alive(context_.device());
         (void)cudaGetLastError();  // that of a trial is no one else's
@@ -169,9 +153,8 @@ const FusionChoice* MatmulPlans::derive_fusion(const MatmulKey& key) const {
     return tried.empty() ? nullptr : tried.front();
 }
 
-bool MatmulPlans::is_faster_fused(const std::function<void(bool)>& rehearse) {
+Fused MatmulPlans::time_fused(const std::function<void(bool)>& rehearse) {
     rehearse(false);  // chooses the algorithms of the parts
-    const Trial trial(*this);
     const auto work = [&](bool fused) {
         return [&rehearse, fused] {
             rehearse(fused);
@@ -179,15 +162,13 @@ bool MatmulPlans::is_faster_fused(const std::function<void(bool)>& rehearse) {
         };
     };
     const std::vector<std::optional<float>> times =
-        stopwatch().medians({work(false), work(true)}, MOST_SECONDS_OF_A_KEY);
-    return times[1] && *times[1] < *times[0];
+        stopwatch_.medians({work(false), work(true)}, MOST_SECONDS_OF_A_KEY);
+    if (!times[1]) return Fused::no_time;
+    return *times[1] < *times[0] ? Fused::yes : Fused::slower;
 }
 
-bool MatmulPlans::may_time() const { return options_.tunes && seconds_ < MOST_SECONDS && !context_.captures(); }
-
-Stopwatch& MatmulPlans::stopwatch() {
-    if (!stopwatch_) stopwatch_.emplace(context_);
-    return *stopwatch_;
+bool MatmulPlans::may_time() const {
+    return options_.tunes && stopwatch_.seconds() < MOST_SECONDS && !context_.captures();
 }
 
 }  // namespace dllm::cuda

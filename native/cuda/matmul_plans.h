@@ -10,7 +10,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,7 +29,8 @@ struct MatmulOptions {
 
 class MatmulPlans {
 public:
-    MatmulPlans(Context& context, const MatmulOptions& options) : context_(context), options_(options) {}
+    MatmulPlans(Context& context, const MatmulOptions& options)
+        : context_(context), options_(options), stopwatch_(context) {}
     MatmulPlans(const MatmulPlans&) = delete;
     MatmulPlans& operator=(const MatmulPlans&) = delete;
 
@@ -54,7 +54,6 @@ public:
     std::string restore(const std::string& text);
 
 private:
-    class Trial;
     using Plans = std::map<MatmulKey, std::unique_ptr<MatmulPlan>>;
     using Fusions = std::map<MatmulKey, FusionChoice>;
 
@@ -68,17 +67,16 @@ private:
     FusionChoice choose_fusion(const MatmulKey& key, const MatmulProduct& product,
                                const std::function<void(bool)>& rehearse);
     const FusionChoice* derive_fusion(const MatmulKey& key) const;
-    bool is_faster_fused(const std::function<void(bool)>& rehearse);
+    // Whether it is faster by the epilogue: yes, slower or no_time.
+    Fused time_fused(const std::function<void(bool)>& rehearse);
     bool may_time() const;
-    Stopwatch& stopwatch();
 
     Context& context_;
     MatmulOptions options_;
     Plans plans_;
     Fusions fusions_;
     int64_t generation_ = 0;
-    std::optional<Stopwatch> stopwatch_;  // since the first trial
-    double seconds_ = 0;                  // spent on trials
+    Stopwatch stopwatch_;
 };
 
 }  // namespace dllm::cuda

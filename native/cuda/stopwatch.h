@@ -1,4 +1,4 @@
-// Trying work on a device: timed by events, with memory of its own.
+// Trying work on a device: timed by events, writing to memory of its own.
 #pragma once
 
 #include "../tensor.h"
@@ -38,15 +38,19 @@ public:
     // Enqueues something on the context's stream and says whether it could.
     using Work = std::function<bool()>;
 
-    // Throws ERR_OUT_OF_MEMORY, ERR_DEVICE.
+    // Throws ERR_DEVICE.
     explicit Stopwatch(Context& context);
     Stopwatch(const Stopwatch&) = delete;
     Stopwatch& operator=(const Stopwatch&) = delete;
 
     // Milliseconds of each: the median of some runs after one that does not count. They take turns, so that a clock
     // that rises or falls meanwhile favours none. Nothing for what could not be enqueued, and for what had not been
-    // tried after so many seconds. Throws ERR_DEVICE if the device fails.
+    // tried after so many seconds. Work enqueued before is waited for first. Throws ERR_OUT_OF_MEMORY where there is
+    // none as large as the cache, ERR_DEVICE if the device fails.
     std::vector<std::optional<float>> medians(const std::vector<Work>& works, double most_seconds);
+
+    // Spent so far.
+    double seconds() const { return seconds_; }
 
 private:
     static constexpr int RUNS = 5;
@@ -63,18 +67,18 @@ private:
         std::vector<float> times;
     };
 
-    void empty_cache();
+    void empty_cache(const DeviceMemory& cache);
     // Whether it could be enqueued; then it has also run.
-    bool try_once(const Work& work);
-    void warm_up(const Work& work);
+    bool try_once(const Work& work, const DeviceMemory& cache);
+    void warm_up(const Work& work, const DeviceMemory& cache);
     // Adds a time to each; leaves out what can be enqueued no longer.
-    void run_round(std::vector<Entrant>& entrants);
+    void run_round(std::vector<Entrant>& entrants, const DeviceMemory& cache);
 
     Context& context_;
     size_t cache_bytes_;
-    DeviceMemory cache_;
     std::deque<Lap> laps_;
     bool is_warm_ = false;
+    double seconds_ = 0;
 };
 
 }  // namespace dllm::cuda

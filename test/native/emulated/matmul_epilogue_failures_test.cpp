@@ -1,7 +1,9 @@
 // Epilogues on the emulated GPU that cannot be used, or could not be tried: the ops go on without them.
 #include "matmul_layer.h"
 
+#include <chrono>
 #include <string>
+#include <thread>
 #include <utility>
 
 namespace dllm::cuda {
@@ -48,6 +50,25 @@ TEST(epilogues_with_a_single_algorithm_that_fails_are_not_used) {
     CHECK(!plans.fuses(fused, rehearse));
     check_equal(count_lines(plans.save(), "fusion failed"), 1, "epilogues that failed");
     rehearse(false);
+}
+
+// The products in parts alone take all the time that there is for trying both.
+TEST(epilogues_that_were_not_reached_in_time_are_not_called_slower) {
+    const FreshDevice fresh;
+    Context context(0);
+    MatmulPlans plans(context, {});
+    Products products(16, 16, 16);
+    const MatmulProduct product = products.product();
+    MatmulProduct fused = product;
+    fused.epilogue = Epilogue::sums_of_b, fused.sums = products.bias();
+    int in_parts = 0;
+    const auto rehearse = [&](bool fuse) {
+        CHECK(!fuse);
+        if (++in_parts == 2) std::this_thread::sleep_for(std::chrono::milliseconds(501));  // once the time is running
+        plans.run(product);
+    };
+    CHECK(!plans.fuses(fused, rehearse));
+    check_equal(count_lines(plans.save(), "fusion no_time"), 1, "epilogues without time");
 }
 
 TEST(epilogues_that_lose_the_device_say_so) {

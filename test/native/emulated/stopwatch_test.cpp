@@ -14,6 +14,7 @@ TEST(stopwatches_time_works_in_turns) {
     const FreshDevice fresh;
     Context context(0);
     Stopwatch stopwatch(context);
+    const int64_t allocations = live_allocations();
     std::string order;
     const auto work = [&](char name) {
         return [&order, name] {
@@ -28,6 +29,8 @@ TEST(stopwatches_time_works_in_turns) {
     order.clear();
     (void)stopwatch.medians({work('a'), work('b')}, 60);
     check_equal(order, std::string("abababababab"), "order once it is warm");
+    check_equal(live_allocations(), allocations, "allocations left by trials");
+    CHECK(stopwatch.seconds() > 0.02);  // to warm up
 }
 
 TEST(stopwatches_leave_out_what_cannot_run) {
