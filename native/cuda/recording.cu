@@ -51,8 +51,13 @@ bool GraphRecording::is_current() const {
 }
 
 void GraphRecording::run(const std::function<void()>& ops) {
-    if (graph_ != nullptr && !is_current()) drop();
+    if (!is_current()) drop();
+    if (plans_.generation() != plans_generation_) {
+        plans_generation_ = plans_.generation();
+        has_run_ = false;
+    }
     if (graph_ != nullptr && launch()) {
+        failures_ = 0;
         counts_.replayed++;
     } else if (wanted_ && has_run_ && failures_ < MOST_FAILURES && capture(ops) && launch()) {
         counts_.captured++;
@@ -65,7 +70,6 @@ void GraphRecording::run(const std::function<void()>& ops) {
 
 bool GraphRecording::capture(const std::function<void()>& ops) {
     try {
-        plans_generation_ = plans_.generation();
         Capture capture(context_);
         ops();
         const cudaError_t status = cudaGraphInstantiate(&graph_, capture.end(), 0);

@@ -8,7 +8,8 @@
 namespace dllm::cuda {
 
 // The first run is op by op: it makes plans and grows the working memory, neither of which a graph can. The second one
-// is captured, later ones launch the graph. DLLM_CUDA_GRAPHS=off keeps all runs op by op.
+// is captured, later ones launch the graph. Plans of another generation begin anew. DLLM_CUDA_GRAPHS=off keeps all runs
+// op by op.
 class GraphRecording final : public Recording {
 public:
     // Throws ERR_CONFIG when DLLM_CUDA_GRAPHS is neither on nor off.
@@ -28,7 +29,7 @@ private:
     bool is_current() const;
     void drop();
 
-    // Ops that could not be captured or launched twice never will be.
+    // Ops that could not be captured or launched twice, with no replay in between, never will be.
     static constexpr int MOST_FAILURES = 2;
 
     Context& context_;
@@ -37,10 +38,10 @@ private:
     RecordingCounts& counts_;
     const bool wanted_;
     bool has_run_ = false;
-    int failures_ = 0;
+    int failures_ = 0;  // since the last replay
     cudaGraphExec_t graph_ = nullptr;
     const void* scratch_address_ = nullptr;  // in the graph
-    int64_t plans_generation_ = 0;           // of the graph
+    int64_t plans_generation_ = 0;           // of the last run op by op
 };
 
 }  // namespace dllm::cuda
