@@ -138,7 +138,13 @@ FusionChoice MatmulPlans::choose_fusion(const MatmulKey& key, const MatmulProduc
     if (known != nullptr && known->fused != Fused::yes) return {known->fused, known->error, true};
     try {
         if (find(product) == nullptr) return {Fused::not_offered, {}};
-        if (known != nullptr) return {Fused::yes, {}, true};
+        if (known != nullptr) {
+            if (!context_.captures()) {  // cuBLASLt does not promise that it runs with these rows, too
+                rehearse(true);
+                check(cudaStreamSynchronize(context_.stream()), "cudaStreamSynchronize");
+            }
+            return {Fused::yes, {}, true};
+        }
         return {always ? Fused::yes : time_fused(rehearse), {}};
     } catch (const Error& error) {
         require_alive(context_.device());

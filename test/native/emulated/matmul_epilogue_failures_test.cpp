@@ -52,6 +52,24 @@ TEST(epilogues_with_a_single_algorithm_that_fails_are_not_used) {
     rehearse(false);
 }
 
+// That an epilogue is faster is derived from other rows, that it runs is not.
+TEST(epilogues_that_fail_with_other_rows_are_not_used) {
+    const FreshDevice fresh;
+    const EnvironmentSetting tune("DLLM_CUDA_TUNE", "on");
+    slow_kernels(1000);
+    Layer layer;
+    layer.all();
+    const std::string saved = layer.backend.plans();
+    check_equal(layer.weight_and_bias(48), std::array{48.0f, 48.0f}, "gradients by the epilogue");
+    check_equal(layer.backend.plans(), saved, "choices");
+    refuse_epilogues(Refusal::launch);
+    for (int time = 0; time < 2; time++)
+        check_equal(layer.weight_and_bias(32), std::array{32.0f, 32.0f}, "gradients in parts");
+    check_equal(layer.fusions("fusion failed"), 1, "epilogues that failed");
+    check_equal(layer.fusions("fusion yes"), 3, "epilogues");
+    check_error(cudaGetLastError(), cudaSuccess);
+}
+
 // The products in parts alone take all the time that there is for trying both.
 TEST(epilogues_that_were_not_reached_in_time_are_not_called_slower) {
     const FreshDevice fresh;
