@@ -34,13 +34,14 @@ public:
     MatmulPlans(const MatmulPlans&) = delete;
     MatmulPlans& operator=(const MatmulPlans&) = delete;
 
-    // Sums are float32. The same key takes the same algorithm, one without split-K, so that equal inputs give equal
-    // bits. Throws ERR_DEVICE.
+    // Sums are float32. The same key takes the same algorithm in one generation, one without split-K, so that equal
+    // inputs then give equal bits. Throws ERR_DEVICE.
     void run(const MatmulProduct& product);
 
-    // Whether to compute something by a product with an epilogue rather than in parts; the same for the same key.
-    // rehearse(true) does it by the epilogue, rehearse(false) in parts, both leaving everything that cannot be written
-    // again as it was. An epilogue that cannot be used is none that is faster; only a device that fails throws.
+    // Whether to compute something by a product with an epilogue rather than in parts; the same for the same key in one
+    // generation. rehearse(true) does it by the epilogue, rehearse(false) in parts, both leaving everything that cannot
+    // be written again as it was. An epilogue that cannot be used is none that is faster; only a device that fails
+    // throws.
     bool fuses(const MatmulProduct& product, const std::function<void(bool)>& rehearse);
 
     // What is derived is always that of all that has been tried so far. This number changes where a new trial has
