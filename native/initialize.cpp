@@ -1,7 +1,7 @@
 // Initial parameter values, each a function of (seed, tensor, element) alone.
-#include "cpu/thread_pool.h"
 #include "parameters.h"
 #include "rng.h"
+#include "thread_pool.h"
 
 #include <algorithm>
 #include <cmath>

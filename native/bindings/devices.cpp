@@ -2,10 +2,10 @@
 #include "devices.h"
 
 #include "../cpu/kernels.h"
-#include "../cpu/thread_pool.h"
 #include "../cuda_devices.h"
 #include "../cuda_loader.h"
 #include "../error.h"
+#include "../thread_pool.h"
 #include "build_id.h"
 #include "errors.h"
 #include "job_queue.h"

@@ -1,7 +1,7 @@
 // Activations.
+#include "../thread_pool.h"
 #include "backend.h"
 #include "check.h"
-#include "thread_pool.h"
 
 #include <algorithm>
 

@@ -1,9 +1,9 @@
 // Attention: one unit of work is a sequence and a key/value head, forward optionally some of its query tiles.
 #include "../attention_check.h"
+#include "../thread_pool.h"
 #include "backend.h"
 #include "check.h"
 #include "scratch.h"
-#include "thread_pool.h"
 
 #include <algorithm>
 #include <cmath>

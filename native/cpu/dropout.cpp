@@ -1,8 +1,8 @@
 // Dropout.
 #include "../rng.h"
+#include "../thread_pool.h"
 #include "backend.h"
 #include "check.h"
-#include "thread_pool.h"
 
 namespace dllm {
 

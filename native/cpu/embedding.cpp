@@ -1,7 +1,7 @@
 // Token and position embeddings.
+#include "../thread_pool.h"
 #include "backend.h"
 #include "check.h"
-#include "thread_pool.h"
 
 #include <cstring>
 

@@ -196,7 +196,6 @@ struct Bfloat16Path {
 
 const std::vector<KernelPath>& kernel_paths();      // best first
 const std::vector<Bfloat16Path>& bfloat16_paths();  // best first; without `rounded`, which every path has
-void relax();                                       // tells the core that this thread is spinning
 
 // ---- the choice: kernels.cpp ----
 std::vector<std::string> usable_paths();  // best first

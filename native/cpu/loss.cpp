@@ -1,7 +1,7 @@
 // The weighted cross-entropy.
+#include "../thread_pool.h"
 #include "backend.h"
 #include "check.h"
-#include "thread_pool.h"
 
 #include <vector>
 

@@ -1,8 +1,8 @@
 // Matrix products: what each op multiplies, and with what on top.
+#include "../thread_pool.h"
 #include "backend.h"
 #include "check.h"
 #include "product.h"
-#include "thread_pool.h"
 
 namespace dllm {
 

@@ -1,8 +1,8 @@
 // Memory of the CPU backend: what tensors live in, what kernels work in, and moving rows.
+#include "../thread_pool.h"
 #include "backend.h"
 #include "check.h"
 #include "scratch.h"
-#include "thread_pool.h"
 
 #include <atomic>
 #include <cstring>

@@ -1,10 +1,10 @@
 // Layer norm and RMS norm.
 #include "../ceil_div.h"
 #include "../norm_check.h"
+#include "../thread_pool.h"
 #include "backend.h"
 #include "check.h"
 #include "scratch.h"
-#include "thread_pool.h"
 
 #include <cstring>
 

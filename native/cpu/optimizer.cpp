@@ -1,9 +1,9 @@
 // The global gradient norm, AdamW and the moving average of the weights.
 #include "../ceil_div.h"
+#include "../thread_pool.h"
 #include "../update_check.h"
 #include "backend.h"
 #include "check.h"
-#include "thread_pool.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,8 +1,8 @@
 // Predicting the token of each masked position, with its confidence and its score.
 #include "../sampling_check.h"
+#include "../thread_pool.h"
 #include "backend.h"
 #include "scratch.h"
-#include "thread_pool.h"
 
 #include <limits>
 

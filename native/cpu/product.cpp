@@ -2,9 +2,9 @@
 #include "product.h"
 
 #include "../ceil_div.h"
+#include "../thread_pool.h"
 #include "check.h"
 #include "scratch.h"
-#include "thread_pool.h"
 
 #include <algorithm>
 

@@ -1,7 +1,7 @@
 // Norm and rotation of queries and keys.
+#include "../thread_pool.h"
 #include "backend.h"
 #include "check.h"
-#include "thread_pool.h"
 
 namespace dllm {
 

@@ -1,6 +1,5 @@
 // Bits of the CPU backend: the same at any thread count and on every run, of single ops and of a model at work.
 #include "cpu/backend.h"
-#include "cpu/thread_pool.h"
 #include "op_cases.h"
 #include "repeats.h"
 #include "sampler.h"
@@ -8,6 +7,7 @@
 #include "small_training.h"
 #include "test.h"
 #include "thread_limit.h"
+#include "thread_pool.h"
 #include "trainer.h"
 
 #include <algorithm>

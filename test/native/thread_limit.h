@@ -1,7 +1,7 @@
 // The thread limit as it was, restored at the end of a test.
 #pragma once
 
-#include "cpu/thread_pool.h"
+#include "thread_pool.h"
 
 namespace dllm {
 

@@ -1,4 +1,5 @@
 // The instruction-set paths of 64-bit Arm, where NEON is always present.
+#include "../../thread_pool.h"
 #include "../kernels.h"
 
 namespace dllm {

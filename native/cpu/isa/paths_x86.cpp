@@ -1,4 +1,5 @@
 // The instruction-set paths of x86-64.
+#include "../../thread_pool.h"
 #include "../kernels.h"
 
 namespace dllm {

@@ -6,8 +6,8 @@
 #include "ceilings.h"
 #include "clock.h"
 #include "cpu/kernels.h"
-#include "cpu/thread_pool.h"
 #include "cuda_loader.h"
+#include "thread_pool.h"
 
 #include <cstdint>
 #include <cstdio>

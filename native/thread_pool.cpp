@@ -1,8 +1,7 @@
 // The thread pool: workers wait at a gate that the caller of a loop opens and closes.
 #include "thread_pool.h"
 
-#include "../error.h"
-#include "kernels.h"
+#include "error.h"
 
 #include <algorithm>
 #include <atomic>

@@ -11,6 +11,9 @@ namespace dllm {
 int thread_limit();
 void set_thread_limit(int threads);
 
+// Tells the core that this thread is spinning, by an instruction that cpu/isa/paths_*.cpp know.
+void relax();
+
 // A borrowed callable: no allocation, valid only while the callable lives.
 class LoopBody {
 public:
