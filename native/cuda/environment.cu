@@ -2,8 +2,8 @@
 #include "environment.h"
 
 #include "../error.h"
+#include "words.h"
 
-#include <algorithm>
 #include <cstdlib>
 
 namespace dllm::cuda {
@@ -11,11 +11,8 @@ namespace dllm::cuda {
 size_t environment_choice(const char* variable, const std::vector<std::string_view>& accepted, size_t by_default) {
     const char* value = std::getenv(variable);
     if (value == nullptr || *value == '\0') return by_default;
-    const auto found = std::find(accepted.begin(), accepted.end(), value);
-    if (found != accepted.end()) return size_t(found - accepted.begin());
-    std::string names;
-    for (const std::string_view name : accepted) names.append(names.empty() ? "" : ", ").append(name);
-    fail(ErrorCode::config, std::string(variable) + " must be one of " + names + ", got \"" + value + "\"");
+    if (const std::optional<size_t> index = index_of(value, accepted)) return *index;
+    fail(ErrorCode::config, std::string(variable) + " must be " + one_of(accepted) + ", got \"" + value + "\"");
 }
 
 }  // namespace dllm::cuda

@@ -84,7 +84,7 @@ void CudaBackend::cross_entropy(Tensor loss, Tensor logits, Tensor targets, Tens
     check_columns(op, logits);
     const cudaStream_t stream = context_.stream();
     auto* const losses = static_cast<float*>(scratch_.get(size_t(M) * sizeof(float)));
-    const dim3 block = row_block<MOST_WARPS>(logits), grid = row_grid(logits, block);
+    const dim3 block = row_threads<MOST_WARPS>(logits), grid = row_grid(logits, block);
     constexpr int64_t PARTIALS = MOST_WARPS * sizeof(SoftmaxSum), PACK_BYTES = sizeof(uint4);
     // Two blocks on a multiprocessor, so that one reads while the other writes.
     const int64_t room = (context_.shared_bytes_of_half() - PARTIALS) / (block.y * PACK_BYTES);

@@ -7,6 +7,8 @@
 //   end
 #include "matmul_choices.h"
 
+#include "words.h"
+
 #include <algorithm>
 #include <charconv>
 #include <iterator>
@@ -75,14 +77,10 @@ public:
         return value;
     }
 
-    // The index of a word among names.
-    template <size_t COUNT>
-    size_t one_of(const std::string_view (&names)[COUNT]) {
-        const auto found = std::find(std::begin(names), std::end(names), word());
-        if (found != std::end(names)) return size_t(found - std::begin(names));
-        std::string accepted;
-        for (const std::string_view name : names) accepted.append(accepted.empty() ? "" : ", ").append(name);
-        reject("expected one of " + accepted);
+    // The index of a word among the accepted ones.
+    size_t choice(std::span<const std::string_view> accepted) {
+        if (const std::optional<size_t> index = index_of(word(), accepted)) return *index;
+        reject("expected " + one_of(accepted));
     }
 
     std::string_view rest_of_line() { return std::exchange(line_, {}); }
@@ -148,12 +146,12 @@ MatmulChoices read_choices(std::string_view text) {
         if (kind == "end") break;
         if (kind == "plan") {
             auto& [key, algorithm, chosen] = choices.plans.emplace_back();
-            chosen = Chosen(reader.one_of(CHOSEN_NAMES));
+            chosen = Chosen(reader.choice(CHOSEN_NAMES));
             for_each_field(key, read);
             for_each_field_of_algorithm(algorithm, read);
         } else if (kind == "fusion") {
             auto& [key, choice] = choices.fusions.emplace_back();
-            choice.fused = Fused(reader.one_of(FUSED_NAMES));
+            choice.fused = Fused(reader.choice(FUSED_NAMES));
             for_each_field(key, read);
             if (choice.fused == Fused::failed) choice.error = reader.rest_of_line();
         } else {

@@ -63,7 +63,7 @@ __global__ void __launch_bounds__(MOST_THREADS, 2)
 template <class T, class Score>
 void predict(const Predictions& out, Tensor logits, Tensor plan, int64_t length, const Choice& choice,
              cudaStream_t stream) {
-    const dim3 block = row_block<MOST_WARPS>(logits);
+    const dim3 block = row_threads<MOST_WARPS>(logits);
     constexpr size_t PARTIALS = MOST_WARPS * (sizeof(Score) + sizeof(Winner) + sizeof(TokensAhead));
     check(launch(predict_rows<T, Score>, row_grid(logits, block), block, PARTIALS, stream, out.tokens.i32(),
                  out.confidence.f32(), out.score.f32(), rows_of<const T>(logits), out.rows.i32(),

@@ -14,7 +14,7 @@ inline int64_t packs_of(const Tensor& x) { return ceil_div(x.cols * dtype_bytes(
 
 // At most MOST_WARPS warps. By the row's width alone, so that its sums do not depend on the number of rows.
 template <int MOST_WARPS>
-dim3 row_block(const Tensor& x) {
+dim3 row_threads(const Tensor& x) {
     constexpr int ROWS_OF_ONE_WARP = 8;
     static_assert(ROWS_OF_ONE_WARP <= MOST_WARPS);
     constexpr int64_t PACKS_PER_THREAD = 4;
