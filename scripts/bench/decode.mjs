@@ -2,9 +2,9 @@
 // weights: against its floor, the time that its weights take to be read, and as tokens per second. Made of the backend's ops, since
 // the model itself keeps no keys and values yet.
 import {execFileSync} from 'node:child_process';
-import {writeFileSync} from 'node:fs';
 import os from 'node:os';
 import {chooseOne, count, parseOptions} from './against/options.mjs';
+import {writeReport} from './against/report.mjs';
 import {buildFor, describeGpu} from './cuda.mjs';
 import {spread} from './statistics.mjs';
 
@@ -64,7 +64,7 @@ export async function run(args) {
 		commits,
 		...measure(built, {model, device, dtype, commits, rounds}),
 	};
-	if (values.out !== undefined) writeFileSync(values.out, `${JSON.stringify(report, null, '\t')}\n`);
+	if (values.out !== undefined) writeReport(values.out, report);
 	console.log(values.json ? JSON.stringify(report) : table(report));
 }
 

@@ -1,10 +1,10 @@
 // Matrix products at the shapes of training, warm and alone, sides taking turns: ours beside PyTorch's MKL and OpenBLAS forced to
 // its AVX-512 kernels; on a GPU beside cuBLAS as PyTorch calls it, and cuBLASLt with and without products split along K.
-import {writeFileSync} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import {root} from '../files.mjs';
 import {choose, chooseOne, parseOptions} from './against/options.mjs';
+import {writeReport} from './against/report.mjs';
 import {buildFor, describeGpu} from './cuda.mjs';
 import {Peer} from './peer.mjs';
 import {median, summarize} from './statistics.mjs';
@@ -178,6 +178,6 @@ export async function run(args) {
 		shapes,
 		ratio: Object.fromEntries(chosen.map(name => [name, ratioTo(name)])),
 	};
-	if (values.out !== undefined) writeFileSync(values.out, `${JSON.stringify(report, null, '\t')}\n`);
+	if (values.out !== undefined) writeReport(values.out, report);
 	console.log(values.json ? JSON.stringify(report) : table(report));
 }

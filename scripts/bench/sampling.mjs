@@ -1,9 +1,9 @@
 // Sampling with a model of GPT-2 124M's shape. On the CPU: what predicting, choosing and committing tokens costs beside the forward
 // pass. On a GPU: a step, in a run that nobody waits for in between, and with its tokens downloaded after every step.
 import {execFileSync} from 'node:child_process';
-import {writeFileSync} from 'node:fs';
 import os from 'node:os';
 import {chooseOne, count, parseOptions} from './against/options.mjs';
+import {writeReport} from './against/report.mjs';
 import {buildFor, describeGpu} from './cuda.mjs';
 import {spread} from './statistics.mjs';
 
@@ -71,7 +71,7 @@ export async function run(args) {
 		model,
 		runs,
 	};
-	if (values.out !== undefined) writeFileSync(values.out, `${JSON.stringify(report, null, '\t')}\n`);
+	if (values.out !== undefined) writeReport(values.out, report);
 	console.log(values.json ? JSON.stringify(report) : table(report));
 }
 

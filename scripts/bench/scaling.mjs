@@ -1,8 +1,7 @@
 // Our training step on several threads against one: a process for each number of threads, timed in turn.
-import {writeFileSync} from 'node:fs';
 import {fileURLToPath} from 'node:url';
 import {choose, chooseOne, count, parseOptions, UsageError} from './against/options.mjs';
-import {describeRun, loadAverage, startProgress} from './against/report.mjs';
+import {describeRun, loadAverage, startProgress, writeReport} from './against/report.mjs';
 import {timeInTurn} from './against/timing.mjs';
 import {Peer} from './peer.mjs';
 import {architectures, describeWork, sizes as knownSizes} from './torch/sizes.mjs';
@@ -103,6 +102,6 @@ export async function run(args) {
 	for (const name of chosen.sizes) sizes.push(await measure(describeWork(name, chosen), chosen, note));
 	load.push(loadAverage());
 	const report = {...head, rounds: chosen.rounds, load, sizes};
-	if (out !== undefined) writeFileSync(out, `${JSON.stringify(report, null, '\t')}\n`);
+	if (out !== undefined) writeReport(out, report);
 	console.log(json ? JSON.stringify(report) : table(report));
 }

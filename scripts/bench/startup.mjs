@@ -6,6 +6,7 @@ import {cpus, tmpdir} from 'node:os';
 import path from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {chooseOne, count, parseOptions} from './against/options.mjs';
+import {writeReport} from './against/report.mjs';
 import {describeGpu} from './cuda.mjs';
 import {spread} from './statistics.mjs';
 import {describeWork, sizes} from './torch/sizes.mjs';
@@ -93,7 +94,7 @@ export async function run(args) {
 		rounds,
 		milliseconds: Object.fromEntries(Object.entries(times).map(([name, all]) => [name, {...spread(all), rounds: all}])),
 	};
-	if (values.out !== undefined) writeFileSync(values.out, `${JSON.stringify(report, null, '\t')}\n`);
+	if (values.out !== undefined) writeReport(values.out, report);
 	console.log(values.json ? JSON.stringify(report) : table(report));
 }
 

@@ -1,5 +1,5 @@
-// What every report of a comparison says about where it was made, and the progress that is written meanwhile.
-import {readFileSync} from 'node:fs';
+// What every report of a comparison says about where it was made, how it is written, and the progress that is written meanwhile.
+import {readFileSync, renameSync, writeFileSync} from 'node:fs';
 import os from 'node:os';
 import {fileURLToPath} from 'node:url';
 
@@ -11,6 +11,12 @@ export const loadAverage = () => os.loadavg()[0].toFixed(1);
 export function startProgress() {
 	const begin = performance.now();
 	return line => console.error(`${((performance.now() - begin) / 1000).toFixed(0).padStart(5)} s  ${line}`);
+}
+
+/** Writes a report, as a whole or not at all: a benchmark may be ended at any time. */
+export function writeReport(file, report) {
+	writeFileSync(`${file}.tmp`, `${JSON.stringify(report, null, '\t')}\n`);
+	renameSync(`${file}.tmp`, file);
 }
 
 /** The head of a report: what was run, when, on what. DLLM_THREADS must have been set: it is read when the addon loads. */
