@@ -1,9 +1,9 @@
 // Every op of a training step: its time, and the fraction of the machine's measured limits that it reaches; the step
 // against its floor, the time that its arithmetic and its bytes need at those limits.
-import {execFileSync} from 'node:child_process';
-import {writeFileSync} from 'node:fs';
 import {cpus, loadavg} from 'node:os';
 import {parseArgs} from 'node:util';
+import {runOrFail} from '../run.mjs';
+import {writeReport} from './against/report.mjs';
 import {buildFor, describeGpu} from './cuda.mjs';
 import {median, spread} from './statistics.mjs';
 
@@ -23,12 +23,9 @@ const shapes = {
  *
  * @param program A built dllm_kernels.
  */
-export function measure(program, {shape, device = 'cpu', dtype = 'float32', env = {}}) {
-	const output = execFileSync(program, [device, dtype, ...shapes[shape].map(String)], {
-		encoding: 'utf8',
-		env: {...process.env, ...env},
-		timeout: 10 * 60_000,
-	});
+export async function measure(program, {shape, device = 'cpu', dtype = 'float32', env = {}}) {
+	const args = [device, dtype, ...shapes[shape].map(String)];
+	const output = await runOrFail('dllm_kernels', program, args, {env, minutes: 10});
 	return {shape, device, dtype, ...analyse(JSON.parse(output))};
 }
 
@@ -124,8 +121,8 @@ export async function run(args) {
 		processor: cpus()[0].model,
 		load: loadavg()[0],
 		...(await describeGpu(device)),
-		...measure(program, {shape, device, dtype, env}),
+		...(await measure(program, {shape, device, dtype, env})),
 	};
-	if (values.out !== undefined) writeFileSync(values.out, `${JSON.stringify(report, null, '\t')}\n`);
+	if (values.out !== undefined) writeReport(values.out, report);
 	console.log(values.json ? JSON.stringify(report) : table(report));
 }

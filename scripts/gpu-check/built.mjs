@@ -1,17 +1,18 @@
-// What is built for the check: the addon as it is installed, and in a tree of their own the native tests, faults for the
-// sanitizers to find and the benchmark of kernels. A dry run has the emulated GPU in the place of the CUDA module.
+// What is built for a GPU's checks and benchmarks: the addon as it is installed, and in one tree the native tests, faults for the
+// sanitizers to find and the benchmarks' programs. A dry run has the emulated GPU in the place of the CUDA module.
 import {existsSync} from 'node:fs';
 import path from 'node:path';
-import {build, modulePath, readBuildInfo} from '../build.mjs';
-import {generatorArguments, jobs, prepareTree, runTool} from '../cmake.mjs';
-import {compile} from '../compile.mjs';
+import {fileURLToPath} from 'node:url';
+import {modulePath, readBuildInfo} from '../build.mjs';
 import {root} from '../files.mjs';
-import {Failure} from './run.mjs';
+import {Failure, runOrFail} from '../run.mjs';
 
-/** The folder of the tree, and what it is configured with and makes beside tests and benchmark. */
+const builder = fileURLToPath(new URL('build.mjs', import.meta.url));
+
+/** The folder of the tree, and whether it has the CUDA module. */
 const kinds = {
-	real: {folder: 'gpu-check', cuda: 'on', target: 'dllm_planted_faults'},
-	emulated: {folder: 'gpu-check-dry-run', cuda: 'off', target: 'dllm_emulated_module'},
+	real: {folder: 'gpu-check', cuda: 'on'},
+	emulated: {folder: 'gpu-check-dry-run', cuda: 'off'},
 };
 
 const kindOf = dryRun => kinds[dryRun ? 'emulated' : 'real'];
@@ -20,6 +21,7 @@ const kindOf = dryRun => kinds[dryRun ? 'emulated' : 'real'];
 export function findBuilt(dryRun) {
 	const tree = path.join(root, '.cmake', kindOf(dryRun).folder);
 	return {
+		tree,
 		tests: path.join(tree, 'dllm_tests'),
 		kernels: path.join(tree, 'dllm_kernels'),
 		plantedFaults: path.join(tree, 'dllm_planted_faults'),
@@ -32,24 +34,21 @@ export function findBuilt(dryRun) {
 	};
 }
 
-function buildTree({folder, cuda, target}) {
-	const options = ['-DDLLM_ADDON=OFF', `-DDLLM_CUDA=${cuda}`, '-DDLLM_TESTS=ON', '-DDLLM_BENCH=ON'];
-	const tree = prepareTree(folder, options);
-	const id = `-DDLLM_BUILD_ID=${readBuildInfo().buildId}`; // else the module is refused
-	runTool('Configuring the checks', 'cmake', ['-S', root, '-B', tree, ...generatorArguments(), ...options, id]);
-	const targets = ['dllm_tests', 'dllm_kernels', target];
-	runTool('Compiling the checks', 'cmake', ['--build', tree, '--parallel', String(jobs), '--target', ...targets]);
-}
-
-/** Warnings of compilers that our own CI does not have must not keep the other steps from their say: they are no errors here. */
-export function buildAll({dryRun, built}) {
-	if (!dryRun) process.env.DLLM_CUDA = 'on';
-	build({werror: false});
-	buildTree(kindOf(dryRun));
-	compile();
-	const files = [built.tests, built.kernels, built.env.DLLM_CUDA_MODULE, ...(dryRun ? [] : [built.plantedFaults])];
+/** Builds the addon, dist/, these programs of the tree and, for a dry run, the emulated GPU. */
+export async function buildPrograms(dryRun, programs) {
+	const {folder, cuda} = kindOf(dryRun);
+	const targets = [...programs, ...(dryRun ? ['dllm_emulated_module'] : [])];
+	const options = {env: dryRun ? {} : {DLLM_CUDA: 'on'}, show: true, minutes: 20};
+	await runOrFail('building', process.execPath, [builder, folder, cuda, ...targets], options);
+	const {tree, env} = findBuilt(dryRun);
+	const files = [...programs.map(name => path.join(tree, name)), env.DLLM_CUDA_MODULE];
 	const missing = files.find(file => !existsSync(file));
 	if (missing !== undefined) throw new Failure(`${missing} was not built`);
+}
+
+/** What the check needs. Returns what was built, for the report. */
+export async function buildAll({dryRun}) {
+	await buildPrograms(dryRun, ['dllm_tests', 'dllm_kernels', ...(dryRun ? [] : ['dllm_planted_faults'])]);
 	const {buildId, compiler, cuda, seconds} = readBuildInfo();
 	const installed = {architectures: cuda.architectures.join(' '), secondsOfInstall: seconds};
 	return {buildId, compiler, cuda: cuda.reason, ...installed};

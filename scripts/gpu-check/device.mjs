@@ -1,19 +1,7 @@
 // The GPU that is checked: what the driver and our own program say of it.
 import {cpus} from 'node:os';
-import {Failure, run, runOrFail} from './run.mjs';
-
-async function queryDriver() {
-	const fields = ['name', 'driver_version', 'memory.total', 'clocks.max.sm', 'power.limit'];
-	try {
-		const query = [`--query-gpu=${fields.join(',')}`, '--format=csv,noheader', '--id=0'];
-		const {ending, stdout} = await run('nvidia-smi', query, {minutes: 1});
-		if (ending !== '') return undefined;
-		const values = stdout.trim().split(', ');
-		return Object.fromEntries(fields.map((field, index) => [field, values[index]]));
-	} catch {
-		return undefined; // it is not installed
-	}
-}
+import {queryDriver} from '../nvidia-smi.mjs';
+import {Failure, runOrFail} from '../run.mjs';
 
 /** {device, auto} as `info --json` prints them; device is cuda:0. */
 async function queryOurs({built}, env = {}) {
@@ -25,7 +13,7 @@ async function queryOurs({built}, env = {}) {
 
 /** For the report: also where there is no usable device, with the reason. */
 export async function describeDevice(context) {
-	const nvidiaSmi = context.dryRun ? undefined : await queryDriver();
+	const nvidiaSmi = context.dryRun ? null : await queryDriver();
 	const facts = {processor: cpus()[0].model, node: process.version, ...(nvidiaSmi && {nvidiaSmi})};
 	try {
 		const {device} = await queryOurs(context);

@@ -4,7 +4,7 @@ import {mkdtemp, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {root} from '../files.mjs';
-import {Failure, runOrFail} from './run.mjs';
+import {Failure, runOrFail} from '../run.mjs';
 
 /** Nats per character of tiny shakespeare's held-out tenth after 1500 steps on the CPU in float32. */
 const CPU_BOUND = 2.3178;

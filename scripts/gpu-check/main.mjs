@@ -5,21 +5,22 @@
 //   scripts/gpu-check.sh --dry-run …     the same on the emulated GPU, with small sizes
 //
 // --only   these steps, after the build
-// --minutes   ends within so many; a step that may take longer than what is left is not run
+// --minutes   ends within so many; a step that may take longer than what is left is not run, and one that takes its own minutes
+//             and those that no later step needs is ended
 // --built-in   learns from the built-in corpus, whose bound is exact, where tiny shakespeare is not at hand
 //
 // A step that fails stops none of the others, but for the build. The exit code is 0 where every step that was asked for has
 // been run and has passed.
-import {readFileSync, writeFileSync} from 'node:fs';
+import {mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
 import {parseArgs} from 'node:util';
 import {root} from '../files.mjs';
+import {endWithin, Skip} from '../run.mjs';
 import {buildAll, findBuilt} from './built.mjs';
 import {checkDevice, describeDevice} from './device.mjs';
 import {timeKernels} from './kernels.mjs';
 import {checkLearning} from './learning.mjs';
 import {checkMemory, checkResume} from './long-runs.mjs';
-import {endWithin, minutesLeft, Skip} from './run.mjs';
 import {checkSanitizer, sanitizers} from './sanitizers.mjs';
 import {runTests} from './tests.mjs';
 
@@ -60,17 +61,25 @@ function parse(args) {
 	const minutes = Number(values.minutes ?? Number.POSITIVE_INFINITY);
 	if (!(minutes > 0)) throw new Error(`--minutes is ${values.minutes}; accepted: a number above 0`);
 	const chosen = steps.filter(([name]) => name === 'build' || wanted.some(part => selects(part, name)));
+	if (values.out !== undefined) mkdirSync(path.dirname(path.resolve(values.out)), {recursive: true});
 	return {chosen, minutes, dryRun: values['dry-run'], builtIn: values['built-in'], out: values.out};
 }
 
-/** Runs a step and returns what became of it. `save` gets what is known of it while it runs. */
-async function attempt([name, minutes, run], context, save) {
+/**
+ * Runs a step and returns what became of it.
+ *
+ * @param left Minutes until the end of everything.
+ * @param later Minutes that the steps after it may take: it may have the others.
+ * @param save Gets what is known of the step while it runs.
+ */
+async function attempt([name, minutes, run], {left, later}, context, save) {
 	console.error(`\n== ${name}`);
-	if (minutesLeft() < minutes) {
-		const reason = `it may take ${minutes} minutes, and ${Math.max(0, minutesLeft()).toFixed(1)} are left`;
+	if (left < minutes) {
+		const reason = `it may take ${minutes} minutes, and ${Math.max(0, left).toFixed(1)} are left`;
 		return {name, outcome: 'not run', seconds: 0, reason};
 	}
 
+	endWithin(Math.max(minutes, left - later));
 	const begin = performance.now();
 	const seconds = () => Number(((performance.now() - begin) / 1000).toFixed(2));
 	const record = figures => save({name, outcome: 'unfinished', seconds: seconds(), figures});
@@ -126,12 +135,12 @@ function reportFile({out, dryRun}, device) {
 async function main(args) {
 	const {chosen, minutes, builtIn, ...where} = parse(args);
 	const {dryRun} = where;
-	endWithin(minutes);
 	const context = {dryRun, builtIn, built: findBuilt(dryRun)};
 	const {version} = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
 	const command = ['scripts/gpu-check.sh', ...args].join(' ');
 	const head = {benchmark: 'gpu-check', command, date: new Date().toISOString(), version, dryRun};
 	const begin = performance.now();
+	const left = () => minutes - (performance.now() - begin) / 60_000;
 	const results = [];
 	let machine = {};
 	const file = () => reportFile(where, machine.device);
@@ -143,9 +152,11 @@ async function main(args) {
 		writeFileSync(file(), `${JSON.stringify(report, null, '\t').replaceAll(root, '')}\n`);
 	};
 
-	for (const step of chosen) {
-		const result = await attempt(step, context, save);
+	for (const [index, step] of chosen.entries()) {
+		const later = chosen.slice(index + 1).reduce((sum, [, most]) => sum + most, 0);
+		const result = await attempt(step, {left: left(), later}, context, save);
 		results.push(result);
+		endWithin(left());
 		if (!machine.device && result.outcome !== 'not run') machine = await describeDevice(context);
 		save();
 		if (step[0] !== 'build' || result.outcome === 'passed') continue;

@@ -1,7 +1,7 @@
 // The native tests named gpu_…: every op, vectors, training, sampling, resuming, graphs, memory that runs out. Each has a
 // process of its own, and so have the cases of each op: a kernel that faults takes down all later work of its process.
 import {jobs} from '../cmake.mjs';
-import {Failure, run, runOrFail, runSeveral} from './run.mjs';
+import {Failure, run, runOrFail, runSeveral} from '../run.mjs';
 
 /** Of one test, or of one op's cases. */
 const MINUTES = 1.5;

@@ -1,13 +1,13 @@
 // A process that trains a small model on cuda:0 and prints what came of it as JSON. Its argument is JSON too:
 //   {dtype, config, from?, folder, stops}   trains, from a checkpoint on, and saves after each of these numbers of steps
-//   {dtype, watch: STEPS}                   trains that long and measures memory ten times (node --expose-gc)
-import {spawnSync} from 'node:child_process';
+//   {dtype, watch: STEPS, driver}           trains that long and measures memory ten times (node --expose-gc)
 import {createHash} from 'node:crypto';
 import {readFileSync} from 'node:fs';
 import path from 'node:path';
 import {setImmediate} from 'node:timers/promises';
 import {Dataset, Model, Trainer} from '../../dist/lib/index.js';
 import {listFiles, root} from '../files.mjs';
+import {readUsedMemory} from '../nvidia-smi.mjs';
 
 const MASK = 30;
 
@@ -31,25 +31,18 @@ async function takeSteps(trainer, count) {
 	return stats;
 }
 
-/** Bytes of cuda:0 that are in use; undefined where there is no driver. */
-function deviceMemory() {
-	const query = ['--query-gpu=memory.used', '--format=csv,noheader,nounits', '--id=0'];
-	const {status, stdout} = spawnSync('nvidia-smi', query, {encoding: 'utf8'});
-	return status === 0 ? Number(stdout) * 2 ** 20 : undefined;
-}
-
-/** After each tenth of the steps. */
-async function watchMemory(trainer, steps) {
+/** After each tenth of the steps: the process's, and the GPU's where the driver is to be asked. */
+async function watchMemory(trainer, steps, driver) {
 	const device = [];
 	const resident = [];
 	for (let part = 0; part < 10; part++) {
 		await takeSteps(trainer, steps / 10);
 		globalThis.gc();
-		device.push(deviceMemory());
+		if (driver) device.push(await readUsedMemory());
 		resident.push(process.memoryUsage().rss);
 	}
 
-	return {device: device.filter(bytes => bytes !== undefined), resident};
+	return {device, resident};
 }
 
 function hashFiles(folder) {
@@ -77,13 +70,13 @@ async function trainAndSave(trainer, folder, stops) {
 	return {loss, checkpoints};
 }
 
-async function main({dtype, config, from, folder, stops, watch}) {
+async function main({dtype, config, from, folder, stops, watch, driver}) {
 	const whole = {batchSize: 4, gradientAccumulation: 2, emaDecay: 0.9, learningRate: 1e-2, ...config};
 	const trainer = from
 		? await Trainer.resume(from, {device: 'cuda:0'})
 		: new Trainer(await Model.create(shape, {device: 'cuda:0', dtype}), whole);
 	if (trainer.model.dtype !== dtype) throw new Error(`the dtype is ${trainer.model.dtype}, expected ${dtype}`);
-	return watch === undefined ? trainAndSave(trainer, folder, stops) : watchMemory(trainer, watch);
+	return watch === undefined ? trainAndSave(trainer, folder, stops) : watchMemory(trainer, watch, driver);
 }
 
 const warnings = [];

@@ -1,23 +1,15 @@
 // The most memory of a GPU that a program takes, as the driver reports it: asked again and again while the program runs. Both sides
 // keep what they have taken until they end, so that no peak is missed between two answers.
-import {execFile, spawn} from 'node:child_process';
+import {spawn} from 'node:child_process';
 import {setTimeout as sleep} from 'node:timers/promises';
-import {promisify} from 'node:util';
-
-const query = ['--query-gpu=memory.used', '--format=csv,noheader,nounits', '--id=0'];
-
-/** Bytes in use on GPU 0. */
-async function readUsed() {
-	const {stdout} = await promisify(execFile)('nvidia-smi', query);
-	return Number(stdout) * 2 ** 20;
-}
+import {readUsedMemory} from '../../nvidia-smi.mjs';
 
 /**
  * Runs a program to its end.
  * @returns Bytes of GPU 0: {baseline: before, peak, growth, readings: how many there were}
  */
 export async function measurePeak(name, [command, ...args], environment) {
-	const baseline = await readUsed();
+	const baseline = await readUsedMemory();
 	const child = spawn(command, args, {stdio: ['ignore', 'ignore', 'inherit'], env: {...process.env, ...environment}});
 	const ended = new Promise((resolve, reject) => {
 		child.on('error', reject);
@@ -28,7 +20,7 @@ export async function measurePeak(name, [command, ...args], environment) {
 	let result;
 	try {
 		while (result === undefined) {
-			peak = Math.max(peak, await readUsed());
+			peak = Math.max(peak, await readUsedMemory());
 			readings++;
 			result = await Promise.race([ended, sleep(20)]);
 		}
