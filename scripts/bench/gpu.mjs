@@ -1,19 +1,17 @@
 // One command for a machine with a GPU, where time is short: builds, then runs what is measured there, most important first, each as a
 // process of its own with a time limit. FOLDER/NAME.json is written as each ends, with the reason where it failed. A dry run has the
 // emulated GPU and small sizes.
-import {spawn} from 'node:child_process';
-import {mkdirSync, writeFileSync} from 'node:fs';
+import {existsSync, mkdirSync, readFileSync, rmSync} from 'node:fs';
 import path from 'node:path';
 import {fileURLToPath} from 'node:url';
-import {build, readBuildInfo} from '../build.mjs';
-import {compile} from '../compile.mjs';
 import {root} from '../files.mjs';
+import {buildPrograms, findBuilt} from '../gpu-check/built.mjs';
+import {endWithin, minutesLeft, start} from '../run.mjs';
 import {choose, parseOptions, UsageError} from './against/options.mjs';
-import {buildProgram} from './native-program.mjs';
+import {writeReport} from './against/report.mjs';
 
 const main = fileURLToPath(new URL('main.mjs', import.meta.url));
 const programs = ['dllm_kernels', 'dllm_decode', 'dllm_sampling', 'dllm_products'];
-const emulated = {folder: 'gpu-check-dry-run', module: 'emulated/module/libdllm_cuda.so'};
 const gpu = ['--device', 'cuda:0', '--dtype', 'bfloat16'];
 const torch = ['--device', 'cuda', '--dtype', 'bfloat16', '--agreement', '20'];
 
@@ -113,61 +111,36 @@ function parse(args) {
 	return {chosen, minutes, out: path.resolve(values.out), dryRun: values['dry-run']};
 }
 
-/** Builds all that is needed, which then takes none of a benchmark's time. Returns the environment in which the module is opened. */
-function buildAll(dryRun) {
-	const {folder, module} = emulated;
-	process.env.DLLM_CUDA = dryRun ? 'off' : 'on';
-	if (dryRun) build({also: {folder, options: ['DLLM_TESTS=ON', 'DLLM_BENCH=ON'], targets: ['dllm_emulated_module']}});
-	else build();
-	compile();
-	const {buildId} = readBuildInfo();
-	for (const name of programs) buildProgram(name, {buildId});
-	if (!dryRun) return {};
-	// the emulated GPU's times say nothing
-	return {DLLM_CUDA_MODULE: path.join(root, '.cmake', folder, module), DLLM_CUDA_TUNE: 'off'};
-}
-
-/** Runs a benchmark to its end or to its time limit, and then ends every process that it started. Resolves to why it failed, if so. */
-function runBenchmark(args, seconds, env) {
-	return new Promise((resolve, reject) => {
-		const stdio = ['ignore', 'inherit', 'inherit'];
-		const child = spawn(process.execPath, [main, ...args], {cwd: root, env, stdio, detached: true});
-		let late = false;
-		const timer = setTimeout(() => {
-			late = true;
-			process.kill(-child.pid, 'SIGKILL');
-		}, seconds * 1000);
-		child.on('error', reject);
-		child.on('close', (code, signal) => {
-			clearTimeout(timer);
-			if (late) resolve(`it was ended after ${seconds.toFixed(0)} s`);
-			else resolve(code === 0 ? undefined : `it ended with ${signal ?? `exit code ${code}`}`);
-		});
-	});
+/** The report of a benchmark that failed: with what it had already found. */
+function reportFailure(file, facts) {
+	const found = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {};
+	writeReport(file, {...facts, ...found, failure: facts.failure});
 }
 
 export async function run(args) {
 	const {chosen, minutes, out, dryRun} = parse(args);
 	const begin = performance.now();
 	const seconds = () => (performance.now() - begin) / 1000;
+	endWithin(minutes);
 	mkdirSync(out, {recursive: true});
-	const env = {...process.env, ...buildAll(dryRun)};
+	await buildPrograms(dryRun, programs);
+	const {tree, env: own} = findBuilt(dryRun);
+	const env = {...own, DLLM_BENCH_PROGRAMS: tree};
 	const lines = [`build: ${seconds().toFixed(0)} s`];
 	for (const {name, args: full, tiny, minutes: most} of chosen) {
 		const file = path.join(out, `${name}.json`);
 		const benchmark = [...(dryRun ? tiny : full), '--out', path.relative(root, file)];
-		const left = Math.min(minutes * 60 - seconds(), most * 60);
 		console.error(`\n== ${name}`);
-		const start = seconds();
-		const failure = left > 0 ? await runBenchmark(benchmark, left, env) : 'there was no time left for it';
+		rmSync(file, {force: true}); // an earlier run's is no report of this one
+		const from = seconds();
+		const isLate = minutesLeft() <= 0;
+		const run = () => start(process.execPath, [main, ...benchmark], {env, minutes: most}).ended;
+		const failure = isLate ? 'there was no time left for it' : await run();
 		const command = ['npm run bench --', ...benchmark.slice(0, -2)].join(' ');
-		if (failure !== undefined) {
-			const report = {benchmark: name, command, date: new Date().toISOString(), failure};
-			writeFileSync(file, `${JSON.stringify(report, null, '\t')}\n`);
-		}
-
-		lines.push(`${name}: ${failure ?? `written to ${path.relative(root, file)}`}, ${(seconds() - start).toFixed(0)} s`);
-		process.exitCode = failure === undefined ? process.exitCode : 1;
+		if (failure !== '') reportFailure(file, {benchmark: name, command, date: new Date().toISOString(), failure});
+		const outcome = failure === '' ? `written to ${path.relative(root, file)}` : failure;
+		lines.push(`${name}: ${outcome}, ${(seconds() - from).toFixed(0)} s`);
+		process.exitCode = failure === '' ? process.exitCode : 1;
 	}
 
 	console.log(`\n${lines.join('\n')}`);

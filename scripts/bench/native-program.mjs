@@ -1,4 +1,4 @@
-// Builds one of the native benchmark programs and returns its path.
+// Builds one of the native benchmark programs and returns its path. DLLM_BENCH_PROGRAMS names a folder where all of them are built.
 import path from 'node:path';
 import {generatorArguments, jobs, prepareTree, requireTools, runTool} from '../cmake.mjs';
 import {root} from '../files.mjs';
@@ -8,6 +8,8 @@ import {root} from '../files.mjs';
  * @param buildId The build whose CUDA module the program may open.
  */
 export function buildProgram(name, {buildId = 'development'} = {}) {
+	const folder = process.env.DLLM_BENCH_PROGRAMS;
+	if (folder !== undefined) return path.join(folder, name);
 	requireTools();
 	const options = ['-DDLLM_BENCH=ON', '-DDLLM_ADDON=OFF', '-DDLLM_CUDA=off'];
 	const tree = prepareTree('bench', options);
