@@ -1,9 +1,8 @@
 // dllm-native against PyTorch: training steps of the same model from the same weights on the same batches. The losses must agree
 // before anything is timed; the headline is the ratio to PyTorch's fastest mode.
-import {writeFileSync} from 'node:fs';
 import os from 'node:os';
 import {choose, chooseOne, count, parseOptions, UsageError} from './against/options.mjs';
-import {describeRun, loadAverage, startProgress} from './against/report.mjs';
+import {describeRun, loadAverage, startProgress, writeReport} from './against/report.mjs';
 import {describeGpu} from './cuda.mjs';
 import {compareSize, deviceOptions} from './torch/compare.mjs';
 import {headline} from './torch/headline.mjs';
@@ -89,20 +88,34 @@ export async function run(args) {
 		...(await describeRun('torch', ['npm run bench -- torch', ...args].join(' '))),
 		...(await describeGpu(device)),
 	};
-	const load = [loadAverage()];
+	const before = loadAverage();
+	const {rounds, steps, seconds} = chosen;
+	const peerInstructions = instructions ?? null;
+	const describe = sizes => {
+		const load = [before, loadAverage()];
+		return {...head, threads, dtype, rounds, steps, seconds, load, torch, peerInstructions, sizes};
+	};
+
+	// written whenever more is known, so that a run which is stopped leaves what it found
+	const save = sizes => {
+		if (out !== undefined) writeReport(out, describe(sizes));
+	};
+
 	const note = startProgress();
 	const sizes = [];
 	for (const name of chosen.sizes) {
-		const result = await compareSize(describeWork(name, chosen), {...chosen, environment}, note);
+		const saveSize = known => save([...sizes, {...known, unfinished: true}]);
+		const result = await compareSize(describeWork(name, chosen), {...chosen, environment}, note, saveSize);
 		sizes.push({...result, ...(parts.includes('timing') && {headline: headline(result.modes, dtype)})});
+		save(sizes);
 	}
 
-	load.push(loadAverage());
-	const {rounds, steps, seconds} = chosen;
-	const peerInstructions = instructions ?? null;
-	const report = {...head, threads, dtype, rounds, steps, seconds, load, torch, peerInstructions, sizes};
-	if (out !== undefined) writeFileSync(out, `${JSON.stringify(report, null, '\t')}\n`);
+	const report = describe(sizes);
 	console.log(json ? JSON.stringify(report) : table(report));
+	const hasFailed = sizes.some(({modes = [], memory}) =>
+		[...modes, ...(memory?.torch ?? [])].some(({failure}) => failure !== undefined),
+	);
+	if (hasFailed) process.exitCode = 1;
 }
 
 export {table};

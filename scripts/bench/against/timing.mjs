@@ -5,9 +5,10 @@ import {median, spread, summarize} from '../statistics.mjs';
 
 /**
  * @param visits {ours(): milliseconds[], peers: [{name, visit(): milliseconds[]}]}
+ * @param save function of the same as is returned, after every round but the last
  * @returns ours, and by name each peer's summary with every round's median, or the message that it ended with
  */
-export async function timeInTurn({ours, peers}, rounds, report) {
+export async function timeInTurn({ours, peers}, rounds, report, save = () => {}) {
 	const all = {ours: [], peers: new Map(peers.map(({name}) => [name, {pairs: [], failure: undefined}]))};
 	for (let round = 1; round <= rounds; round++) {
 		for (const {name, visit} of peers) {
@@ -24,12 +25,18 @@ export async function timeInTurn({ours, peers}, rounds, report) {
 				result.failure = error.message;
 			}
 		}
+
+		if (all.ours.length === 0) all.ours.push(await ours());
+		if (round < rounds) save(describeTimes(all));
 	}
 
-	if (all.ours.length === 0) all.ours.push(await ours());
+	return describeTimes(all);
+}
+
+function describeTimes({ours, peers}) {
 	return {
-		ours: describeRounds(all.ours),
-		peers: new Map([...all.peers].map(([name, result]) => [name, summarizePairs(result)])),
+		ours: describeRounds(ours),
+		peers: new Map([...peers].map(([name, result]) => [name, summarizePairs(result)])),
 	};
 }
 

@@ -6,9 +6,10 @@ function fastest(modes) {
 	return {mode: name, ...ratio};
 }
 
-/** `fastest` is the headline: among the modes that compute in our dtype. Groups of which none was timed are left out. */
+/** `fastest` is the headline: among the modes that compute in our dtype. Modes that failed and groups of which none was timed are left out. */
 export function headline(modes, dtype) {
-	const same = modes.filter(mode => mode.dtype === dtype);
+	const timed = modes.filter(({ratio}) => ratio !== undefined);
+	const same = timed.filter(mode => mode.dtype === dtype);
 	const compiled = same.filter(({execution}) => execution !== 'eager');
 	const groups = {
 		fastest: same,
@@ -16,7 +17,7 @@ export function headline(modes, dtype) {
 		compiled,
 		compiledAll: compiled.filter(({head}) => head === 'all'),
 		compiledMasked: compiled.filter(({head}) => head === 'masked'),
-		bfloat16: dtype === 'float32' ? modes.filter(mode => mode.dtype === 'bfloat16') : [],
+		bfloat16: dtype === 'float32' ? timed.filter(mode => mode.dtype === 'bfloat16') : [],
 	};
 	return Object.fromEntries(
 		Object.entries(groups).flatMap(([group, members]) => (members.length > 0 ? [[group, fastest(members)]] : [])),

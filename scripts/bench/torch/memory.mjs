@@ -22,17 +22,18 @@ function readGrowth(name, {status, stdout, stderr, error}) {
 
 /**
  * @param folder A checkpoint and its batches.
+ * @param save function of what is known so far, on a GPU after every mode
  * @returns Bytes: ours and each of PyTorch's, {baseline, peak, growth} and the ratio of the growths; or why it was not measured.
  */
-export async function measureMemory(work, folder, options) {
-	return options.device === 'cpu' ? measureResident(work, folder, options) : measureDevice(work, folder, options);
+export async function measureMemory(work, folder, options, save) {
+	return options.device === 'cpu' ? measureResident(work, folder, options) : measureDevice(work, folder, options, save);
 }
 
 function ourSettings({model, recipe, batch}, {folder, device, dtype}) {
 	return JSON.stringify({folder, device, dtype, model, recipe, batch, steps});
 }
 
-async function measureDevice(work, folder, {dtype, modes, environment}) {
+async function measureDevice(work, folder, {dtype, modes, environment}, save) {
 	const ourCommand = [
 		process.execPath,
 		'--expose-gc',
@@ -44,8 +45,14 @@ async function measureDevice(work, folder, {dtype, modes, environment}) {
 	for (const mode of modes) {
 		const settings = trainingSettings(mode, {folder, device: 'cuda', recipe: work.recipe});
 		const command = programCommand('memory', [settings, String(steps)]);
-		const found = await measurePeak(`PyTorch ${mode.name}`, command, environment);
-		torch.push({name: mode.name, ...found, ratio: found.growth / ours.growth});
+		try {
+			const found = await measurePeak(`PyTorch ${mode.name}`, command, environment);
+			torch.push({name: mode.name, ...found, ratio: found.growth / ours.growth});
+		} catch (error) {
+			torch.push({name: mode.name, failure: error.message}); // as in training, the other modes are measured
+		}
+
+		save({steps, ours, torch});
 	}
 
 	return {steps, ours, torch};

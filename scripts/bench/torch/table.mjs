@@ -21,7 +21,7 @@ export function table(report) {
 
 function describeMkl(mkl) {
 	if (mkl === null) return 'without MKL';
-	const [, instructions] = mkl.match(/architecture(.*?)(?:enabled processors|$)/) ?? [];
+	const [, instructions = ''] = mkl.match(/architecture(.*?)(?:enabled processors|$)/) ?? [];
 	const names = [...instructions.matchAll(/Intel\(R\) (AVX[\w-]*)/g)].map(([, name]) => name);
 	return `by MKL, which names ${names.at(-1) ?? 'no vector instructions'}`;
 }
@@ -62,12 +62,14 @@ function timeLines({milliseconds: ours, modes, headline, batch, context}, dtype)
 	return [
 		line('training step', head),
 		line(`dllm-native ${dtype}`, cells(ours)),
-		...modes.map(({name, milliseconds: theirs, ratio}) =>
-			line(name, [
-				...cells(theirs),
-				[`${ratio.median.toFixed(2)} ×`, 18],
-				[`${ratio.lowest.toFixed(2)} – ${ratio.highest.toFixed(2)}`, 15],
-			]),
+		...modes.map(({name, milliseconds: theirs, ratio, failure}) =>
+			failure === undefined
+				? line(name, [
+						...cells(theirs),
+						[`${ratio.median.toFixed(2)} ×`, 18],
+						[`${ratio.lowest.toFixed(2)} – ${ratio.highest.toFixed(2)}`, 15],
+					])
+				: `  ${name}: ${failure}`,
 		),
 		...Object.entries(headline).map(
 			([group, {mode, median}]) => `  ${quote(group, dtype)}: ${median.toFixed(2)} × (${mode})`,
@@ -88,7 +90,7 @@ function quote(group, dtype) {
 
 function agreementLines(modes) {
 	return ['float32', 'bfloat16'].flatMap(dtype => {
-		const own = modes.filter(mode => mode.dtype === dtype);
+		const own = modes.filter(mode => mode.dtype === dtype && mode.agreement !== undefined);
 		if (own.length === 0) return [];
 		const largest = Math.max(...own.map(({agreement}) => agreement.largestDifference));
 		return [`  losses of ${own[0].agreement.steps} steps, ${dtype} modes: within ${exponent(largest)}`];
@@ -125,12 +127,14 @@ function memoryLines({failure, ours, torch}) {
 			[mebibytes(ours.growth), 9],
 			[mebibytes(ours.baseline), 10],
 		]),
-		...torch.map(({name, growth, baseline, ratio}) =>
-			line(`  ${name}`, [
-				[mebibytes(growth), 9],
-				[mebibytes(baseline), 10],
-				[`${ratio.toFixed(2)} ×`, 8],
-			]),
+		...torch.map(({name, growth, baseline, ratio, failure: problem}) =>
+			problem === undefined
+				? line(`  ${name}`, [
+						[mebibytes(growth), 9],
+						[mebibytes(baseline), 10],
+						[`${ratio.toFixed(2)} ×`, 8],
+					])
+				: `  ${name}: ${problem}`,
 		),
 	];
 }
