@@ -4,6 +4,7 @@
 #include "bench_model.h"
 #include "dataset.h"
 #include "model.h"
+#include "objective.h"
 #include "timed_backend.h"
 #include "trainer.h"
 
@@ -20,7 +21,8 @@ using namespace dllm;
 
 namespace {
 
-constexpr int64_t WARMUPS = 2;  // steps, of which the second records what later ones replay
+constexpr int64_t BATCHES = 2;            // that steps are taken on in turn: others would have ops of other shapes
+constexpr int64_t WARMUPS = 2 * BATCHES;  // steps, of which each batch's second records what later ones replay
 
 struct Run {
     std::string device, dtype;
@@ -68,8 +70,12 @@ Dataset random_tokens(const Run& run) {
 struct Training {
     std::vector<double> seconds;  // of each step after the first ones
     std::string plans;            // that were chosen
-    RecordingCounts recordings;
+    RecordingCounts recordings;   // of those steps
 };
+
+RecordingCounts since(const RecordingCounts& before, const RecordingCounts& now) {
+    return {now.plain - before.plain, now.captured - before.captured, now.replayed - before.replayed, now.failure};
+}
 
 Training train(
     std::unique_ptr<Backend> backend, const Run& run, int64_t warmups, int64_t steps, const std::string& plans,
@@ -79,12 +85,17 @@ Training train(
     const auto model = std::make_shared<Model>(std::move(backend), run.model.config(), 1);
     Trainer trainer(model, train_config(run));
     const Dataset dataset = random_tokens(run);
-    for (int64_t warmup = 0; warmup < warmups; warmup++) trainer.step(dataset);
+    std::vector<Batch> batches;
+    for (int64_t i = 0; i < BATCHES; i++)
+        batches.push_back(training_batch(trainer.config(), model->config(), dataset, i));
+    const auto step = [&](int64_t i) { return trainer.step(batches[size_t(i % BATCHES)]).seconds; };
+    for (int64_t i = 0; i < warmups; i++) step(i);
     warmed_up();
+    const RecordingCounts before = model->backend().recording_counts();
     Training training;
-    for (int64_t step = 0; step < steps; step++) training.seconds.push_back(trainer.step(dataset).seconds);
+    for (int64_t i = 0; i < steps; i++) training.seconds.push_back(step(i));
     training.plans = model->backend().plans();
-    training.recordings = model->backend().recording_counts();
+    training.recordings = since(before, model->backend().recording_counts());
     return training;
 }
 
@@ -125,10 +136,10 @@ int main(int count, char** arguments) {
         int64_t counted_steps = run.steps;
         if (runs_behind) {
             // Choosing plans must cost no step that is timed, and timing each op none that is timed as a whole.
-            const std::string plans = train(std::move(backend), run, WARMUPS, 1, {}).plans;
+            const std::string plans = train(std::move(backend), run, 0, BATCHES, {}).plans;
             whole = train(device.make(), run, WARMUPS, run.steps, plans);
             backend = device.make();
-            counted_steps = 1;  // each op warms itself up
+            counted_steps = BATCHES;  // each op warms itself up
             counted = train(timed(), run, 0, counted_steps, plans);
         } else {
             whole = counted = train(timed(), run, WARMUPS, run.steps, {}, [&] { counts->clear(); });
