@@ -63,13 +63,6 @@ int main(int count, char** arguments) {
             const Times times = time_passes(decoder, number(11));
             std::printf(", \"operations\": %.6g, \"bytes\": %.6g, ", decoder.operations(), decoder.bytes());
             print_recordings("recordings", backend->recording_counts());
-            std::printf(", \"tokens\": [");
-            const char* separator = "";
-            for (const int32_t token : decoder.tokens()) {
-                std::printf("%s%d", separator, token);
-                separator = ", ";
-            }
-            std::printf("]");
             print_list("queued", times.queued);
             print_list("waited", times.waited);
         }
