@@ -60,7 +60,7 @@ void check_timing(DType dtype, Naming naming) {
         CHECK(count.lowest <= count.seconds && count.seconds <= count.highest && count.bytes > 0);
 }
 
-TEST(timing_the_ops_of_an_emulated_gpu_leaves_the_same_bits) {
+TEST(timing_each_op_of_the_emulated_device_leaves_the_same_bits) {
     const EnvironmentSetting setting("DLLM_CUDA_TUNE", "off");  // plans chosen by time differ in the last bits
     check_timing(DType::bf16, Naming::gpt2);
     check_timing(DType::f32, Naming::llama);
