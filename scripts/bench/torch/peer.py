@@ -41,9 +41,14 @@ def train_on_device(training, steps, least, seconds, untimed):
     torch.cuda.synchronize()
     milliseconds = [before.elapsed_time(after) for before, after in zip(marks, marks[1:])]
     answer = {'losses': finite(torch.stack(losses).tolist()), 'milliseconds': milliseconds}
-    if training.execution != 'cudagraphs':
-        torch.cuda.empty_cache()  # the next process needs the memory; a graph keeps its own
+    give_back(training)
     return answer
+
+
+def give_back(training):
+    """The memory that no step is using, which the next process needs; a graph keeps its own."""
+    if training.execution != 'cudagraphs':
+        torch.cuda.empty_cache()
 
 
 def finite(losses):
@@ -61,6 +66,7 @@ def attention_kernels(training):
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
         training.step()
         torch.cuda.synchronize()
+    give_back(training)
     words = ('flash', 'fmha', 'cudnn', 'sdpa', 'attention')
     return sorted({event.key for event in profile.key_averages() if any(word in event.key.lower() for word in words)})
 

@@ -2,6 +2,7 @@
 import os
 
 import torch
+import torch._dynamo.utils
 import torch.nn as nn
 import torch.nn.functional as F
 from model import load_model
@@ -100,10 +101,19 @@ class Training:
         with torch.autocast(self.device, torch.bfloat16, enabled=self.dtype == 'bfloat16'):
             loss = self.loss(*batch)
         loss.backward()
+        if self.execution == 'cudagraphs':
+            require_graphs()
         nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe['gradientClip'])
         self.optimizer.step()
         self.completed_steps += 1
         return loss.detach().clone()  # a replayed graph writes the next loss to the same place
+
+
+def require_graphs():
+    """Fails where the compiler has passed over CUDA graphs, of which it only warns: another mode would be timed."""
+    skips = torch._dynamo.utils.counters['inductor']['cudagraph_skips']
+    if skips > 0:
+        raise RuntimeError(f'torch.compile skipped CUDA graphs {skips} times; TORCH_LOGS=cudagraphs says why')
 
 
 def compiled(loss, execution):
