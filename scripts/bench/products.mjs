@@ -52,7 +52,7 @@ function python(library, threads, device, environment) {
  *
  * @param shapes {rows, in, out, layout}[], as `layerProducts` gives them; `layout` of the weight is in_out when absent
  * @param environments by library: environment variables of its process; absent ones are left out
- * @returns {facts: by side, products: {rows, in, out, kind, ours, torch?, numpy?: {median, lowest, highest}}[]}
+ * @returns {facts: by side, leftOut: by library that cannot be compared here why not, products: {rows, in, out, kind, ours, torch?, numpy?: {median, lowest, highest}}[]}
  */
 export async function measureProducts(
 	shapes,
@@ -65,7 +65,19 @@ export async function measureProducts(
 	}
 
 	const facts = {};
-	for (const [name, side] of sides) facts[name] = await side.read();
+	const leftOut = {};
+	for (const [name, side] of [...sides]) {
+		const {leftOut: reason, ...own} = await side.read();
+		if (reason === undefined) {
+			facts[name] = own;
+			continue;
+		}
+
+		leftOut[name] = reason;
+		side.close();
+		sides.delete(name);
+	}
+
 	const products = [];
 	for (const shape of shapes) {
 		for (const kind of kinds) {
@@ -88,7 +100,7 @@ export async function measureProducts(
 	}
 
 	for (const side of sides.values()) side.close();
-	return {facts, products};
+	return {facts, leftOut, products};
 }
 
 /** Floating-point operations per second of both sides at these shapes, for a report's side note. */
@@ -100,7 +112,7 @@ export async function productRates(shapes, {threads = 1, peerEnvironment = {}} =
 }
 
 /** The report as lines. */
-export function table({command, date, processor, facts, shapes, ratio}) {
+export function table({command, date, processor, facts, leftOut = {}, shapes, ratio}) {
 	const names = Object.keys(facts);
 	const rate = ({median: middle, lowest, highest}) =>
 		`${(middle / 1e9).toFixed(0).padStart(8)} (${(lowest / 1e9).toFixed(0)}–${(highest / 1e9).toFixed(0)})`.padEnd(20);
@@ -124,6 +136,7 @@ export function table({command, date, processor, facts, shapes, ratio}) {
 			([name, {median: middle, lowest, highest}]) =>
 				`ours / ${name}: median ${middle.toFixed(2)}, over the shapes ${lowest.toFixed(2)} – ${highest.toFixed(2)}`,
 		),
+		...Object.entries(leftOut).map(([name, reason]) => `without ${name}: ${reason}`),
 	].join('\n');
 }
 
@@ -154,10 +167,11 @@ export async function run(args) {
 	};
 	const shapes = [];
 	let facts;
+	let leftOut;
 	for (const name of choose('sizes', values.sizes ?? defaultSizes[kind], Object.keys(sizes))) {
 		const size = sizes[name];
 		const measured = await measureProducts([...layerProducts(size), ...headProducts(size)], options);
-		facts = measured.facts;
+		({facts, leftOut} = measured);
 		shapes.push({name, products: measured.products});
 	}
 
@@ -175,8 +189,9 @@ export async function run(args) {
 		dtype,
 		threads: options.threads,
 		facts,
+		leftOut,
 		shapes,
-		ratio: Object.fromEntries(chosen.map(name => [name, ratioTo(name)])),
+		ratio: Object.fromEntries(chosen.filter(name => facts[name]).map(name => [name, ratioTo(name)])),
 	};
 	if (values.out !== undefined) writeReport(values.out, report);
 	console.log(values.json ? JSON.stringify(report) : table(report));

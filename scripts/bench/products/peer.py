@@ -15,6 +15,10 @@ import time
 from functools import partial
 
 
+class LeftOut(Exception):
+    """This library cannot be compared here: the message says why."""
+
+
 QUEUED = 10  # calls on a GPU between two marks
 
 
@@ -53,6 +57,8 @@ def cublaslt_side(threads, device, splits):
     import torch
     torch.backends.cuda.preferred_blas_library('cublaslt')
     settings = torch.backends.cuda.matmul
+    if not hasattr(settings, 'allow_bf16_reduced_precision_reduction_split_k'):
+        raise LeftOut(f'PyTorch {torch.__version__} has no switch for split-K')
     settings.allow_bf16_reduced_precision_reduction = (splits, splits)
     if settings.allow_bf16_reduced_precision_reduction_split_k != splits:
         raise RuntimeError('PyTorch did not take the setting of split-K')
@@ -101,7 +107,11 @@ def main():
     library, threads, device = sys.argv[1:]
     sides = {'torch': torch_side, 'numpy': numpy_side, 'cublaslt': partial(cublaslt_side, splits=True),
              'cublaslt-without-split-k': partial(cublaslt_side, splits=False)}
-    prepare, time_call, facts = sides[library](int(threads), device)
+    try:
+        prepare, time_call, facts = sides[library](int(threads), device)
+    except LeftOut as reason:
+        print(json.dumps({'leftOut': str(reason)}), flush=True)
+        return
     print(json.dumps(facts), flush=True)
     for line in sys.stdin:
         kind, rows, inner, outer, seconds, dtype, layout = line.split()
