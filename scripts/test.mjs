@@ -4,7 +4,7 @@
 //                                  compute capability 9.0, then dist/test/*.test.js
 //   node scripts/test.mjs --slow   native tests under ThreadSanitizer, and under AddressSanitizer those that npm test leaves
 //                                  out and a million mutated files, the CUDA module for 8.0, then dist/test/slow/*.test.js
-import {execFileSync, spawn} from 'node:child_process';
+import {execFileSync} from 'node:child_process';
 import path from 'node:path';
 import readline from 'node:readline';
 import {build, modulePath, readBuildInfo} from './build.mjs';
@@ -12,6 +12,7 @@ import {generatorArguments, jobs, prepareTree, readFacts, requireTools, runTool}
 import {compile} from './compile.mjs';
 import {testCudaModule} from './cuda-module.mjs';
 import {listFiles, root} from './files.mjs';
+import {start} from './run.mjs';
 
 const total = {passed: 0, failed: 0, skipped: 0};
 
@@ -35,26 +36,11 @@ async function attempt(step) {
 	}
 }
 
-function describeEnd(code, signal, minutes) {
-	if (code === 0) return '';
-	if (signal === 'SIGKILL') return `killed (out of memory, or over the limit of ${minutes} minutes)`;
-	return signal ?? `exit code ${code}`;
-}
-
-/** Runs a program and gives each line it prints to `onLine`. Resolves to how it ended: '' or the reason it failed. */
+/** Runs a program, and whatever it starts, and gives each line it prints to `onLine`. Resolves to how it ended: '' or the reason it failed. */
 function run(command, args, {env, minutes, onLine}) {
-	return new Promise(resolve => {
-		const child = spawn(command, args, {
-			cwd: root,
-			env: {...process.env, ...env},
-			stdio: ['ignore', 'pipe', 'inherit'],
-			timeout: minutes * 60_000,
-			killSignal: 'SIGKILL',
-		});
-		readline.createInterface({input: child.stdout}).on('line', onLine);
-		child.on('error', error => resolve(error.message));
-		child.on('close', (code, signal) => resolve(describeEnd(code, signal, minutes)));
-	});
+	const {child, ended} = start(command, args, {env, minutes, stdio: ['ignore', 'pipe', 'inherit']});
+	readline.createInterface({input: child.stdout}).on('line', onLine);
+	return ended.catch(error => error.message);
 }
 
 /** Adds a program's counts, and one failure where it ended badly without reporting any. */
