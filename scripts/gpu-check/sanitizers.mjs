@@ -23,6 +23,7 @@ const tools = {
 		tests: [
 			...fewOps,
 			...epilogues,
+			'gpu_attention_sequences_do_not_depend_on_the_batch',
 			'gpu_training_of_gpt2_equals_the_cpus',
 			'gpu_training_in_bfloat16_follows_float32',
 		],
