@@ -158,8 +158,13 @@ const onGpu = 'gpu_';
 // few op cases for each kernel, the vectors, a training run, products by epilogues. The slow suite runs the rest.
 const slowSanitized = [
 	'emulated_ops_in',
+	'emulated_attention_of_warpgroups',
+	'emulated_attention_sequences',
+	'emulated_replayed_steps',
 	'emulated_training_in_bfloat16',
 	'emulated_training_of_llama',
+	'emulated_training_of_two_models',
+	'emulated_training_with_timed_plans',
 	'emulated_training_resumes',
 	'emulated_models_report_a_dead_device',
 	'emulated_models_survive_a_failed',
